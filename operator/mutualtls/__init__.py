@@ -1,0 +1,1 @@
+"""A Kubernetes operator that provisions, renews and rotates mutual-TLS certificates."""

@@ -1,0 +1,1 @@
+"""What is decided and signed, without IO and without a clock."""

@@ -1,0 +1,262 @@
+"""Why a Secret is written: the ordered list of checks. Each names what is wrong; the first that finds something counts.
+
+This is the answer to "why was it renewed". What is done about it follows from the check's `Action`, in `plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
+
+from mutualtls.core import desired, times
+from mutualtls.core.desired import Wanted
+from mutualtls.core.facts import Damage, Facts
+from mutualtls.core.identity import Identity
+from mutualtls.core.reasons import Reason
+from mutualtls.core.trust import Trust
+
+
+class Action(Enum):
+    """What is to be done."""
+
+    NOTHING = auto()
+    READ = auto()
+    """Read the Secret's body first, then decide again."""
+    ISSUE = auto()
+    """Make a new key (or keep it) and a new leaf, and write all files in one write."""
+    REPLACE = auto()
+    """The same, but delete the Secret first: its type or immutability cannot be changed."""
+    WRITE_BUNDLE = auto()
+    """Write ca.crt alone."""
+    WRITE_METADATA = auto()
+    """Write labels, annotations and ownerReferences alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """There is no Secret of that name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """A Secret of that name is somebody else's. `holder` says whose, as far as its metadata tells."""
+
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """There is a Secret whose files are not known at the version it has now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A Secret of ours whose files are known."""
+
+    files: Facts | Damage
+    metadata_hash: str
+    verified: datetime
+    """When its body was last read or written."""
+
+
+Found = Absent | Foreign | Unread | Known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """All that a decision rests on."""
+
+    identity: Identity
+    wanted: Wanted
+    trust: Trust
+    found: Found
+    now: datetime
+    verify_before: datetime
+    """A Secret whose body was last seen before this is read again (the slow sweep)."""
+
+    @property
+    def facts(self) -> Facts:
+        """Facts of the files. Only checks after `files_are_damaged` may ask for them."""
+        if not isinstance(self.found, Known) or not isinstance(self.found.files, Facts):
+            raise TypeError(f"programming error: no facts about the files of {self.identity.key}")
+        return self.found.files
+
+    @property
+    def renewal_time(self) -> datetime:
+        """When the leaf is due for renewal."""
+        return times.renewal_time(
+            self.facts.validity,
+            duration=self.wanted.duration,
+            renew_before=self.wanted.renew_before,
+            uid=self.identity.uid,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """What a check found wrong, and what is to be done about it."""
+
+    reason: Reason
+    message: str
+    action: Action = field(default=Action.ISSUE)
+
+
+def secret_is_foreign(o: Observed) -> Violation | None:
+    """Never touch what does not carry this identity's uid."""
+    if not isinstance(o.found, Foreign):
+        return None
+    message = (
+        f"secret {o.wanted.secret_name} exists and belongs to {o.found.holder}: delete it or set spec.secret.name "
+        "to another name"
+    )
+    return Violation(reason=Reason.SECRET_CONFLICT, message=message, action=Action.NOTHING)
+
+
+def secret_is_unread(o: Observed) -> Violation | None:
+    """Read a body once when its version is not one that we wrote or verified."""
+    if not isinstance(o.found, Unread):
+        return None
+    return Violation(reason=Reason.SECRET_UNREADABLE, message="secret was not read yet", action=Action.READ)
+
+
+def secret_is_missing(o: Observed) -> Violation | None:
+    """First issuance, or a Secret that was deleted."""
+    if not isinstance(o.found, Absent):
+        return None
+    return Violation(reason=Reason.SECRET_MISSING, message=f"secret {o.wanted.secret_name} does not exist")
+
+
+def files_are_damaged(o: Observed) -> Violation | None:
+    """Something is missing, unreadable, or does not fit together."""
+    damage = o.found.files if isinstance(o.found, Known) else None
+    if not isinstance(damage, Damage):
+        return None
+    replaced = damage.reason in {Reason.SECRET_TYPE_WRONG, Reason.SECRET_IMMUTABLE}
+    return Violation(
+        reason=damage.reason, message=damage.message, action=Action.REPLACE if replaced else Action.ISSUE
+    )
+
+
+def issuer_is_not_in_use(o: Observed) -> Violation | None:
+    """The leaf, or the chain after it, is of no CA that the authority uses: another authority, or a CA taken out."""
+    issuer = o.trust.in_use.get(o.facts.issuer_key_id)
+    if issuer is not None and issuer.chain_hash == o.facts.chain_hash:
+        return None
+    message = f"certificate was not signed by a CA that authority {o.trust.name} uses"
+    return Violation(reason=Reason.AUTHORITY_CHANGED, message=message)
+
+
+def key_type_differs(o: Observed) -> Violation | None:
+    """Algorithm, size or encoding of the key is other than asked."""
+    found, asked = (o.facts.key, o.facts.encoding), (o.wanted.key, o.wanted.encoding)
+    if found == asked:
+        return None
+    message = f"key is {found[0]} in {found[1]}, asked for is {asked[0]} in {asked[1]}"
+    return Violation(reason=Reason.KEY_TYPE_CHANGED, message=message)
+
+
+def names_differ(o: Observed) -> Violation | None:
+    """The certificate names something else than asked."""
+    if o.facts.names_hash == desired.names_hash(o.wanted.names):
+        return None
+    return Violation(reason=Reason.NAMES_CHANGED, message="certificate has other names than asked for")
+
+
+def usages_differ(o: Observed) -> Violation | None:
+    """The certificate may be used for something else than asked."""
+    if o.facts.usages == o.wanted.usages:
+        return None
+    found, asked = ", ".join(o.facts.usages), ", ".join(o.wanted.usages)
+    return Violation(reason=Reason.USAGES_CHANGED, message=f"certificate is for {found}, asked for is {asked}")
+
+
+def duration_differs(o: Observed) -> Violation | None:
+    """The certificate lives for another time than asked, and not because its CA's own end shortened it."""
+    facts = o.facts
+    issuer = o.trust.in_use[facts.issuer_key_id].validity
+    backdated = facts.not_before > issuer.not_before
+    life = facts.not_after - facts.not_before
+    asked = o.wanted.duration + times.BACKDATE
+    is_shortened = facts.not_after == issuer.not_after and life < asked
+    is_clamped = not backdated and o.wanted.duration <= life <= asked
+    if life == asked or is_shortened or is_clamped:
+        return None
+    message = (
+        f"certificate lives for {times.format_duration(life - times.BACKDATE)}, "
+        f"asked for is {times.format_duration(o.wanted.duration)}"
+    )
+    return Violation(reason=Reason.DURATION_CHANGED, message=message)
+
+
+def reissue_is_ordered(o: Observed) -> Violation | None:
+    """The annotation names the serial number of this very leaf: ordered once, obeyed once."""
+    if o.identity.reissue is None or o.identity.reissue.lower() != o.facts.serial_number:
+        return None
+    return Violation(reason=Reason.REISSUE_ORDERED, message=f"certificate {o.facts.serial_number} is to be replaced")
+
+
+def certificate_has_expired(o: Observed) -> Violation | None:
+    """Nobody accepts it any more."""
+    if o.now < o.facts.not_after:
+        return None
+    return Violation(reason=Reason.EXPIRED, message=f"certificate expired at: {times.rfc3339(o.facts.not_after)}")
+
+
+def certificate_is_near_expiry(o: Observed) -> Violation | None:
+    """Renew in the last third of life, unless the CA's own end would make the new leaf hardly longer."""
+    if o.now < o.renewal_time:
+        return None
+    signing = o.trust.signing
+    new_end = times.validity(o.now, o.wanted.duration, within=signing.validity if signing else None).not_after
+    if not times.gains_enough(o.facts.not_after, new_end, duration=o.wanted.duration):
+        return None
+    message = f"certificate was due for renewal at: {times.rfc3339(o.renewal_time)}"
+    return Violation(reason=Reason.RENEWAL_DUE, message=message)
+
+
+def bundle_is_old(o: Observed) -> Violation | None:
+    """The bundle is not the authority's."""
+    if o.facts.bundle_hash == o.trust.bundle_hash:
+        return None
+    message = f"ca.crt is not the bundle of authority {o.trust.name}"
+    return Violation(reason=Reason.BUNDLE_OLD, message=message, action=Action.WRITE_BUNDLE)
+
+
+def metadata_drifted(o: Observed) -> Violation | None:
+    """Labels, annotations or the ownerReference of ours are not as asked."""
+    wanted = desired.metadata_hash(o.wanted.labels, o.wanted.annotations, o.wanted.owner_uid)
+    if not isinstance(o.found, Known) or o.found.metadata_hash == wanted:
+        return None
+    message = "labels, annotations or owner of the secret are not as asked for"
+    return Violation(reason=Reason.METADATA_DRIFTED, message=message, action=Action.WRITE_METADATA)
+
+
+def body_was_not_seen_for_long(o: Observed) -> Violation | None:
+    """The slow sweep: once a day the files themselves are read, whatever the annotations say."""
+    if not isinstance(o.found, Known) or o.found.verified >= o.verify_before:
+        return None
+    return Violation(reason=Reason.SECRET_UNREADABLE, message="secret was not read for long", action=Action.READ)
+
+
+Check = Callable[[Observed], Violation | None]
+
+CHECKS: tuple[Check, ...] = (
+    secret_is_foreign,  # first: nothing of another's is even read
+    secret_is_unread,  # before every judgement of the files
+    secret_is_missing,
+    files_are_damaged,  # the checks below may rely on facts
+    issuer_is_not_in_use,  # before those that ask about the issuer
+    key_type_differs,
+    names_differ,
+    usages_differ,
+    duration_differs,
+    reissue_is_ordered,  # before expiry: an order is obeyed under `suspend`, too
+    certificate_has_expired,  # before renewal, to be named as what it is
+    certificate_is_near_expiry,
+    bundle_is_old,  # after all that writes the bundle, too
+    metadata_drifted,
+    body_was_not_seen_for_long,
+)
+"""In the order in which they are asked."""

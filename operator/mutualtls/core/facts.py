@@ -1,0 +1,146 @@
+"""What the files of a Secret say, read from the certificate itself. Facts are kept; key material is dropped."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from mutualtls.core import bundle, desired, keys, times
+from mutualtls.core.identity import Algorithm, Encoding, Usage
+from mutualtls.core.names import Names
+from mutualtls.core.reasons import Reason
+
+TLS_KEY, TLS_CRT, CA_CRT = "tls.key", "tls.crt", "ca.crt"
+FILES = (TLS_KEY, TLS_CRT, CA_CRT)
+SECRET_TYPE = "kubernetes.io/tls"  # noqa: S105 - the type of the object, no password
+
+_USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: Usage.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH: Usage.CLIENT_AUTH}
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is known of a key, a certificate and a bundle that fit together. Nothing in it is secret."""
+
+    serial_number: str
+    fingerprint: str
+    public_key_hash: str
+    issuer_key_id: str
+    chain_hash: str
+    not_before: datetime
+    not_after: datetime
+    names_hash: str
+    usages: tuple[Usage, ...]
+    algorithm: Algorithm
+    size: int
+    encoding: Encoding
+    bundle_hash: str
+
+    @property
+    def key(self) -> keys.KeyType:
+        """Type of the key."""
+        return keys.KeyType(self.algorithm, self.size)
+
+    @property
+    def validity(self) -> times.Validity:
+        """Validity of the leaf."""
+        return times.Validity(not_before=self.not_before, not_after=self.not_after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """Why the files of a Secret cannot be used."""
+
+    reason: Reason
+    message: str
+
+
+def of_leaf(leaf: x509.Certificate, *, intermediates: list[x509.Certificate], encoding: Encoding, ca: bytes) -> Facts:
+    """Collect the facts of a leaf with its chain, the form of its key and the bundle beside it.
+
+    Raises:
+        ValueError: the certificate lacks what every certificate of ours has.
+    """
+    public_key = leaf.public_key()
+    kind = keys.type_of(public_key)
+    if kind is None:
+        raise ValueError("its key is of an algorithm that is not supported")
+    try:
+        authority_key = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound as error:
+        raise ValueError(f"it has no {error.oid._name}") from None  # noqa: SLF001 - the only name of an OID there is
+    return Facts(
+        serial_number=f"{leaf.serial_number:x}",
+        fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
+        public_key_hash=keys.public_key_hash(public_key),
+        issuer_key_id=(authority_key or b"").hex(),
+        chain_hash=bundle.chain_hash(intermediates),
+        not_before=leaf.not_valid_before_utc,
+        not_after=leaf.not_valid_after_utc,
+        names_hash=desired.names_hash(_names(alternative)),
+        usages=tuple(sorted(_USAGES[usage] for usage in usages if usage in _USAGES)),
+        algorithm=kind.algorithm,
+        size=kind.size,
+        encoding=encoding,
+        bundle_hash=bundle.content_hash(ca),
+    )
+
+
+def read(secret: Mapping[str, Any]) -> Facts | Damage:
+    """Read the files of a Secret, as JSON of the API server. The key is parsed, compared and dropped."""
+    if secret.get("type") != SECRET_TYPE:
+        return Damage(reason=Reason.SECRET_TYPE_WRONG, message=f"secret is of type {secret.get('type')}")
+    if secret.get("immutable"):
+        return Damage(reason=Reason.SECRET_IMMUTABLE, message="secret was made immutable")
+    data = secret.get("data") or {}
+    missing = [name for name in FILES if not data.get(name)]
+    if missing:
+        return Damage(reason=Reason.SECRET_INCOMPLETE, message=f"secret lacks {', '.join(missing)}")
+    try:
+        key, chain, ca = (base64.b64decode(data[name], validate=True) for name in FILES)
+    except binascii.Error:
+        return Damage(reason=Reason.SECRET_UNREADABLE, message="secret is not base64")
+    return _read_files(key, chain, ca)
+
+
+def _read_files(key_pem: bytes, chain_pem: bytes, ca: bytes) -> Facts | Damage:
+    try:
+        leaf, *intermediates = x509.load_pem_x509_certificates(chain_pem)
+    except ValueError:
+        return Damage(reason=Reason.SECRET_UNREADABLE, message=f"{TLS_CRT} holds no PEM certificates")
+    try:
+        public_key = keys.from_pem(key_pem).public_key()
+    except ValueError as error:
+        return Damage(reason=Reason.SECRET_UNREADABLE, message=f"{TLS_KEY} is {error}")
+    encoding = keys.encoding_of(key_pem)
+    if encoding is None or public_key != leaf.public_key():
+        return Damage(reason=Reason.KEY_MISMATCH, message=f"{TLS_KEY} is not the key of the certificate in {TLS_CRT}")
+    try:
+        for signed, signer in zip([leaf, *intermediates], intermediates, strict=False):
+            signed.verify_directly_issued_by(signer)
+        return of_leaf(leaf, intermediates=intermediates, encoding=encoding, ca=ca)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        why = str(error) or "a signature does not verify"
+        return Damage(reason=Reason.SECRET_UNREADABLE, message=f"{TLS_CRT} holds another's certificate: {why}")
+
+
+def _names(alternative: x509.SubjectAlternativeName) -> Names:
+    """Collect the names of a certificate. One of another kind than we write is no name of ours, and shows as such."""
+    dns, uris = [], []
+    for name in alternative:
+        if isinstance(name, x509.DNSName):
+            dns.append(name.value)
+        else:
+            uris.append(str(name.value))
+    return Names(dns=tuple(dns), uris=tuple(uris))
+

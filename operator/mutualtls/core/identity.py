@@ -1,0 +1,327 @@
+"""The `MutualTLSIdentity` as the API server holds it: typed, documented, bounded.
+
+This is the source of `crds/mutualtls.dev_mutualtlsidentities.yaml`; descriptions here are what `kubectl explain`
+prints. What a spec means (names, durations, defaults that need the authority) is worked out in `desired`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from mutualtls.core import labels, schema
+from mutualtls.core.status import CertificateStatus, Condition
+
+
+class Usage(StrEnum):
+    """Extended key usage, by its name in certificates.k8s.io."""
+
+    SERVER_AUTH = "server auth"
+    CLIENT_AUTH = "client auth"
+
+
+class Algorithm(StrEnum):
+    """Algorithm of a private key."""
+
+    ECDSA = "ECDSA"
+    RSA = "RSA"
+    ED25519 = "Ed25519"
+
+
+class Encoding(StrEnum):
+    """PEM form of a private key: PKCS#8 (RFC 5958), PKCS#1 (RFC 8017, RSA), SEC 1 (RFC 5915, ECDSA)."""
+
+    PKCS8 = "PKCS8"
+    PKCS1 = "PKCS1"
+    SEC1 = "SEC1"
+
+
+class RotationPolicy(StrEnum):
+    """Whether a new certificate gets a new key."""
+
+    ALWAYS = "Always"
+    NEVER = "Never"
+
+
+class DeletionPolicy(StrEnum):
+    """What becomes of the Secret when its identity is deleted."""
+
+    DELETE = "Delete"
+    RETAIN = "Retain"
+
+
+class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """Base of everything typed: camelCase in JSON, defaults left out."""
+
+
+_SIZE_FITS = schema.rule(
+    "!has(self.size) || (self.algorithm == 'ECDSA' ? self.size in [256, 384, 521] : "
+    "self.algorithm == 'RSA' && self.size >= 2048 && self.size <= 8192)",
+    "must fit the algorithm: 256, 384 or 521 for ECDSA, 2048 to 8192 for RSA, none for Ed25519",
+    fieldPath=".size",
+)
+_ENCODING_FITS = schema.rule(
+    "!has(self.encoding) || self.encoding == 'PKCS8' || (self.encoding == 'PKCS1' && self.algorithm == 'RSA') || "
+    "(self.encoding == 'SEC1' && self.algorithm == 'ECDSA')",
+    "must fit the algorithm: PKCS1 is for RSA, SEC1 for ECDSA, PKCS8 for all",
+    fieldPath=".encoding",
+)
+
+
+class PrivateKeySpec(Resource, frozen=True, kw_only=True):
+    """How the private key is made and written."""
+
+    algorithm: Annotated[Algorithm, schema.field("Algorithm of the key. Defaults to ECDSA.")] = Algorithm.ECDSA
+    size: Annotated[
+        int | None,
+        schema.field(
+            "Size in bits: 256 (default), 384 or 521 for ECDSA; 2048 (default) to 8192 for RSA; none for Ed25519.",
+            minimum=256,
+            maximum=8192,
+        ),
+    ] = None
+    encoding: Annotated[
+        Encoding,
+        schema.field("PEM form of tls.key: PKCS8 (default), PKCS1 (only RSA) or SEC1 (only ECDSA)."),
+    ] = Encoding.PKCS8
+    rotation_policy: Annotated[
+        RotationPolicy,
+        schema.field(
+            "Always (default) makes a new key for every new certificate. Never keeps the key, as long as it is the "
+            "one that status.certificate.publicKeyHash records and fits the spec.",
+        ),
+    ] = RotationPolicy.ALWAYS
+
+
+class SecretSpec(Resource, frozen=True, kw_only=True):
+    """The Secret that receives the files."""
+
+    name: Annotated[
+        str | None,
+        schema.text(
+            "Name of the Secret. Defaults to the name of the identity followed by -mtls.",
+            longest=253,
+            pattern=schema.DNS_SUBDOMAIN,
+        ),
+    ] = None
+    labels: Annotated[
+        dict[str, Annotated[str, schema.text("", longest=63)]],
+        schema.metadata_map("Labels to put on the Secret. Keys must not have a domain prefix.", values_are_labels=True),
+    ] = {}
+    annotations: Annotated[
+        dict[str, Annotated[str, schema.text("", longest=1024)]],
+        schema.metadata_map(
+            "Annotations to put on the Secret. Keys must not have a domain prefix.",
+            values_are_labels=False,
+        ),
+    ] = {}
+    deletion_policy: Annotated[
+        DeletionPolicy,
+        schema.field("Delete (default) removes the Secret together with the identity, Retain leaves it."),
+    ] = DeletionPolicy.DELETE
+
+
+_ONE_NAME_AT_LEAST = schema.rule(
+    "!has(self.services) || size(self.services) > 0 || !has(self.serviceAccountName) || "
+    "self.serviceAccountName != '' || (has(self.dnsNames) && size(self.dnsNames) > 0)",
+    "at least one name must remain: name a service, a serviceAccountName or a dnsName, or leave services out",
+)
+_ONE_RENEWAL_RULE = schema.rule(
+    "!(has(self.renewBefore) && has(self.renewBeforePercentage))",
+    "set renewBefore or renewBeforePercentage, not both",
+    fieldPath=".renewBeforePercentage",
+)
+_RENEW_WITHIN_LIFE = schema.rule(
+    "!has(self.duration) || !has(self.renewBefore) || !self.duration.matches('^[0-9]{1,5}[hms]') || "
+    "!self.renewBefore.matches('^[0-9]{1,5}[hms]') || duration(self.renewBefore) < duration(self.duration)",
+    "must be shorter than duration",
+    fieldPath=".renewBefore",
+)
+_DNS_NAME = (
+    r"^(\*\.)?([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
+)
+
+
+class IdentitySpec(Resource, frozen=True, kw_only=True):
+    """What the identity is and how its files are made.
+
+    An empty spec works: it is a server and client identity for the Service and the service account of the identity's own name, in
+    the Secret NAME-mtls, from the authority `default`.
+    """
+
+    authority: Annotated[
+        str,
+        schema.text(
+            "Name of the MutualTLSAuthority that signs. Defaults to default.",
+            longest=63,
+            pattern=schema.DNS_LABEL,
+        ),
+    ] = "default"
+    usages: Annotated[
+        tuple[Usage, ...],
+        schema.unique("What the certificate may be used for (extended key usages). Defaults to both.", least=1, most=2),
+    ] = (Usage.SERVER_AUTH, Usage.CLIENT_AUTH)
+    services: Annotated[
+        tuple[Annotated[str, schema.text("Name of a Service.", longest=63, pattern=schema.DNS_LABEL)], ...] | None,
+        schema.unique(
+            "Services of this namespace. Each gives the DNS names SERVICE.NAMESPACE.svc and "
+            "SERVICE.NAMESPACE.svc.CLUSTERDOMAIN. Left out, it is the Service of the identity's own name; an empty "
+            "list means none.",
+            most=50,
+        ),
+    ] = None
+    service_account_name: Annotated[
+        str | None,
+        schema.text(
+            "Service account of this namespace, which gives the SPIFFE ID "
+            "spiffe://TRUSTDOMAIN/ns/NAMESPACE/sa/NAME. Left out, it is the one of the identity's own name; an empty "
+            "string means none.",
+            longest=253,
+            pattern=f"^$|{schema.DNS_SUBDOMAIN}",
+        ),
+    ] = None
+    dns_names: Annotated[
+        tuple[Annotated[str, schema.text("A DNS name.", longest=253, pattern=_DNS_NAME)], ...],
+        schema.unique(
+            "Further DNS names: names of this namespace's Services (SERVICE.NAMESPACE.svc, with or without the "
+            "cluster's domain), names below them, and wildcards below them such as *.db.NAMESPACE.svc.",
+            most=100,
+        ),
+    ] = ()
+    duration: Annotated[
+        str | None,
+        schema.duration(
+            "Life of a certificate from its issuance, such as 24h. Defaults to the authority's leaf.duration and must "
+            "lie within the authority's bounds.",
+        ),
+    ] = None
+    renew_before: Annotated[
+        str | None,
+        schema.duration(
+            "Time left of the certificate's life at which it is renewed. Defaults to a third of the duration.",
+            least="1s",
+        ),
+    ] = None
+    renew_before_percentage: Annotated[
+        int | None,
+        schema.field(
+            "Percentage of the duration that is left when the certificate is renewed, 1 to 90. Instead of renewBefore.",
+            minimum=1,
+            maximum=90,
+        ),
+    ] = None
+    private_key: Annotated[
+        PrivateKeySpec, schema.field("How the private key is made and written.", _SIZE_FITS, _ENCODING_FITS)
+    ] = PrivateKeySpec()
+    secret: Annotated[SecretSpec, schema.field("The Secret that receives the files.")] = SecretSpec()
+    suspend: Annotated[
+        bool,
+        schema.field(
+            "True: no new key and no new certificate until it is false again. The CA bundle is still kept current."
+        ),
+    ] = False
+
+
+class IdentityStatus(Resource, frozen=True, kw_only=True):
+    """What the operator observed, and the certificate that is in the Secret."""
+
+    observed_generation: Annotated[
+        int, schema.field("The metadata.generation that this status is about; -1 until there is one.")
+    ] = -1
+    conditions: Annotated[
+        tuple[Condition, ...],
+        schema.by_type(
+            "Ready: the Secret holds valid files for the spec. Stalled: only a change by the user can help."
+        ),
+    ] = ()
+    certificate: Annotated[
+        CertificateStatus | None, schema.field("The certificate that is in the Secret.")
+    ] = None
+    secret_name: Annotated[str | None, schema.text("Name of the Secret that holds the files.", longest=253)] = None
+    bundle: Annotated[
+        str | None, schema.text("Hash of the CA bundle (ca.crt) that is in the Secret.", longest=80)
+    ] = None
+
+
+CEL_ON_SPEC = (_ONE_NAME_AT_LEAST, _ONE_RENEWAL_RULE, _RENEW_WITHIN_LIFE)
+CEL_ON_ROOT = (
+    schema.rule(
+        "size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')",
+        "must be a DNS label: at most 63 characters, no dots",
+        fieldPath=".metadata.name",
+    ),
+)
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """One `MutualTLSIdentity`, with what is needed of its metadata."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    spec: IdentitySpec
+    status: IdentityStatus
+    reissue: str | None = None
+    """Serial number of the certificate that an order wants replaced."""
+    is_deleting: bool = False
+    fault: str | None = None
+    """Why the spec could not be read, as when it was stored under an older CRD; `spec` is then empty."""
+
+    @property
+    def key(self) -> str:
+        """`NAMESPACE/NAME`."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def secret_name(self) -> str:
+        """Name of the Secret that is asked for."""
+        return self.spec.secret.name or f"{self.name}-mtls"
+
+
+def parse(body: dict[str, Any]) -> Identity:
+    """Read an identity from JSON of the API server. A spec that does not fit the schema becomes a `fault`."""
+    metadata = body["metadata"]
+    spec, fault = convert_spec(body, IdentitySpec)
+    generation, reissue, is_deleting = parse_metadata(metadata)
+    return Identity(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=generation,
+        resource_version=metadata["resourceVersion"],
+        spec=spec,
+        status=convert_status(body, IdentityStatus),
+        reissue=reissue,
+        is_deleting=is_deleting,
+        fault=fault,
+    )
+
+
+def parse_metadata(metadata: Mapping[str, Any]) -> tuple[int, str | None, bool]:
+    """Read generation, re-issue order and whether it is being deleted: what an identity is to be worked on for."""
+    reissue = (metadata.get("annotations") or {}).get(labels.REISSUE)
+    return metadata["generation"], reissue, "deletionTimestamp" in metadata
+
+
+_T = TypeVar("_T", bound=Resource)
+
+
+def convert_spec(body: dict[str, Any], kind: type[_T]) -> tuple[_T, str | None]:
+    """Read a spec, and why it could not be read."""
+    try:
+        return msgspec.convert(body.get("spec") or {}, kind), None
+    except msgspec.ValidationError as error:
+        return kind(), str(error)
+
+
+def convert_status(body: dict[str, Any], kind: type[_T]) -> _T:
+    """Read a status. One that does not fit is no status: it is written anew."""
+    try:
+        return msgspec.convert(body.get("status") or {}, kind)
+    except msgspec.ValidationError:
+        return kind()

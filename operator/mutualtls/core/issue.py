@@ -1,0 +1,164 @@
+"""Build certificates: roots, issuing CAs and leaves, to RFC 5280. With `keys`, the only place that draws entropy."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from mutualtls.core.identity import Usage
+from mutualtls.core.keys import PrivateKey, PublicKey
+from mutualtls.core.names import Names
+from mutualtls.core.times import Validity
+
+_USAGES = {Usage.SERVER_AUTH: ExtendedKeyUsageOID.SERVER_AUTH, Usage.CLIENT_AUTH: ExtendedKeyUsageOID.CLIENT_AUTH}
+_END_ENTITY = x509.BasicConstraints(ca=False, path_length=None)
+_LONGEST_COMMON_NAME = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CA:
+    """A CA that can sign: its certificate and its private key, which no repr shows."""
+
+    certificate: x509.Certificate
+    key: PrivateKey = field(repr=False)
+
+    @property
+    def validity(self) -> Validity:
+        """Validity of its certificate."""
+        return Validity(
+            not_before=self.certificate.not_valid_before_utc, not_after=self.certificate.not_valid_after_utc
+        )
+
+
+def root(key: PrivateKey, *, common_name: str, unique: str, validity: Validity) -> x509.Certificate:
+    """Sign a root with its own key. One issuing CA may stand between it and the leaves.
+
+    `unique` goes into the subject (serialNumber attribute), so that no two CAs ever share a subject.
+    """
+    subject = _ca_subject(common_name, unique)
+    builder = _ca_builder(key.public_key(), subject=subject, issuer=subject, validity=validity, path_length=1)
+    return builder.sign(key, _digest(key))
+
+
+def issuing(
+    public_key: PublicKey, parent: CA, *, common_name: str, unique: str, validity: Validity
+) -> x509.Certificate:
+    """Sign the certificate of an issuing CA, under which only leaves may stand."""
+    builder = _ca_builder(
+        public_key,
+        subject=_ca_subject(common_name, unique),
+        issuer=parent.certificate.subject,
+        validity=validity,
+        path_length=0,
+    ).add_extension(_authority_key_identifier(parent.certificate), critical=False)
+    return builder.sign(parent.key, _digest(parent.key))
+
+
+def leaf(public_key: PublicKey, ca: CA, *, names: Names, usages: tuple[Usage, ...], validity: Validity) -> (
+    x509.Certificate
+):
+    """Sign a leaf. Its subject is empty and its SAN therefore critical (RFC 5280 §4.2.1.6).
+
+    Nothing is checked: that the names may be held and the validity lies within the CA's is the caller's business.
+    """
+    alternative = x509.SubjectAlternativeName(
+        [*map(x509.DNSName, names.dns), *map(x509.UniformResourceIdentifier, names.uris)]
+    )
+    builder = (
+        _builder(public_key, subject=x509.Name([]), issuer=ca.certificate.subject, validity=validity)
+        .add_extension(_END_ENTITY, critical=True)
+        .add_extension(_leaf_key_usage(is_rsa=isinstance(public_key, rsa.RSAPublicKey)), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([_USAGES[usage] for usage in usages]), critical=False)
+        .add_extension(alternative, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(_authority_key_identifier(ca.certificate), critical=False)
+    )
+    return builder.sign(ca.key, _digest(ca.key))
+
+
+def key_id(certificate: x509.Certificate) -> str:
+    """Read the subject key identifier of a CA, lower-case hex."""
+    return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest.hex()
+
+
+def to_pem(*certificates: x509.Certificate) -> bytes:
+    """Write certificates as PEM, one after the other."""
+    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
+
+
+def _builder(
+    public_key: PublicKey, *, subject: x509.Name, issuer: x509.Name, validity: Validity
+) -> x509.CertificateBuilder:
+    return x509.CertificateBuilder(
+        subject_name=subject,
+        issuer_name=issuer,
+        public_key=public_key,
+        serial_number=x509.random_serial_number(),
+        not_valid_before=validity.not_before,
+        not_valid_after=validity.not_after,
+    )
+
+
+def _ca_builder(
+    public_key: PublicKey, *, subject: x509.Name, issuer: x509.Name, validity: Validity, path_length: int
+) -> x509.CertificateBuilder:
+    return (
+        _builder(public_key, subject=subject, issuer=issuer, validity=validity)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+        .add_extension(_key_usage("key_cert_sign", "crl_sign"), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+    )
+
+
+def _ca_subject(common_name: str, unique: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_LONGEST_COMMON_NAME]),
+            x509.NameAttribute(NameOID.SERIAL_NUMBER, unique),
+        ]
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+
+
+@functools.cache
+def _leaf_key_usage(*, is_rsa: bool) -> x509.KeyUsage:
+    """Key usage by key type: RSA key transport (TLS 1.2) is encipherment, all else is signing."""
+    return _key_usage("digital_signature", "key_encipherment") if is_rsa else _key_usage("digital_signature")
+
+
+def _key_usage(*bits: str) -> x509.KeyUsage:
+    names = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    return x509.KeyUsage(**{name: name in bits for name in names})
+
+
+def _digest(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
+    """Choose the hash that is as strong as the key; Ed25519 brings its own."""
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        match key.key_size:
+            case 256:
+                return hashes.SHA256()
+            case 384:
+                return hashes.SHA384()
+            case _:
+                return hashes.SHA512()
+    return hashes.SHA256() if isinstance(key, rsa.RSAPrivateKey) else None

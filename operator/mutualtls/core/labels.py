@@ -1,0 +1,62 @@
+"""Every name that this product writes into a cluster: the API group, labels, annotations and object names.
+
+What a label or an annotation means is said here and nowhere else.
+"""
+
+from __future__ import annotations
+
+GROUP = "mutualtls.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+IDENTITY_KIND = "MutualTLSIdentity"
+IDENTITY_PLURAL = "mutualtlsidentities"
+AUTHORITY_KIND = "MutualTLSAuthority"
+AUTHORITY_PLURAL = "mutualtlsauthorities"
+
+FIELD_MANAGER = "mutualtls-operator"
+"""Who we are in `metadata.managedFields`: the proof that nobody else has changed what we wrote."""
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+"""Label for people (`kubectl get -l`). We select by `PART`, never by this."""
+
+PART = f"{GROUP}/part"
+"""Label that our watch selects. One of `PART_FILES`, `PART_CA`, `PART_LEDGER`."""
+
+PART_FILES = "files"
+"""The Secret of an identity: key, certificate, bundle."""
+PART_CA = "ca"
+"""The Secret of one CA generation, in the operator's namespace."""
+PART_LEDGER = "ledger"
+"""The ConfigMap in which an authority's CA generations are recorded, in the operator's namespace."""
+
+AUTHORITY = f"{GROUP}/authority"
+"""Label on CA Secrets and ledgers: name of the authority."""
+
+IDENTITY_UID = f"{GROUP}/identity-uid"
+"""Annotation on a Secret of files: uid of the identity that owns it. Without it a Secret is somebody else's."""
+
+IDENTITY_NAME = f"{GROUP}/identity-name"
+"""Annotation on a Secret of files: name of that identity, by which a later one of the same name adopts it."""
+
+FACTS = f"{GROUP}/facts"
+"""Annotation on a Secret of files: JSON of `facts.Facts`, what its files say. Nothing in it is secret."""
+
+OWNED = f"{GROUP}/owned"
+"""Annotation on a Secret of files: JSON of `facts.Owned`, the labels, annotations and data keys that we put there."""
+
+REISSUE = f"{GROUP}/reissue"
+"""Annotation on an identity: serial number, as its status prints it, of a certificate to be replaced now."""
+
+OPERATOR_NAMESPACE = f"{GROUP}/operator-namespace"
+"""Annotation on an authority: namespace of the operator that serves it. Removing it hands the authority over."""
+
+
+def ca_secret_name(authority: str, role: str, number: int) -> str:
+    """Name the Secret of one CA generation. Distinct for every triple, as an authority's name is a DNS label."""
+    return f"mutualtls-ca.{authority}.{role}.{number}"
+
+
+def ledger_name(authority: str) -> str:
+    """Name the ConfigMap that holds the ledger of an authority."""
+    return f"mutualtls-ledger.{authority}"

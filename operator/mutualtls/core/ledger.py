@@ -1,0 +1,141 @@
+"""The ledger of an authority: every CA generation, its state and certificate, kept in one ConfigMap.
+
+It is what an operator knows after a restart. One write to it, with its resourceVersion, is one step of the state
+machine in `rotation`, made before the act that the step allows. Nothing in it is secret.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+from mutualtls.core import times
+
+
+class Role(StrEnum):
+    """What a CA signs: a root signs issuing CAs, an issuing CA signs leaves."""
+
+    ROOT = "root"
+    ISSUING = "issuing"
+
+
+class State(StrEnum):
+    """Where a CA generation is in its life."""
+
+    MAKING = "Making"
+    """Announced. Its Secret may or may not be there; nothing has seen its key."""
+    PUBLISHED = "Published"
+    """Made, and for a root in the bundle; not signing yet."""
+    ACTIVE = "Active"
+    """Signs."""
+    RETIRING = "Retiring"
+    """Signs no more, still trusted."""
+    WITHDRAWN = "Withdrawn"
+    """Rolled back before or after it signed."""
+    GONE = "Gone"
+    """Its key is deleted."""
+    LOST = "Lost"
+    """It was made and its key is not there any more."""
+
+
+class CAGeneration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """One CA key pair and certificate. All but role, number and state is empty while it is being made."""
+
+    role: Role
+    number: int
+    state: State
+    issuer: int | None = None
+    """Number of the root that signed it; None for a root."""
+    fingerprint: str = ""
+    """SHA-256 of the certificate's DER, lower-case hex."""
+    key_id: str = ""
+    """Subject key identifier, lower-case hex."""
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    certificate: str = ""
+    """PEM."""
+    signs_until: datetime | None = None
+    """No leaf of this CA ends later. Moved before a leaf is signed."""
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """All CA generations of one authority, in the order in which they were announced."""
+
+    authority_uid: str
+    version: int = 1
+    """Version of this format."""
+    generations: tuple[CAGeneration, ...] = ()
+
+    def of(self, role: Role) -> tuple[CAGeneration, ...]:
+        """List the generations of a role, oldest first."""
+        return tuple(ca for ca in self.generations if ca.role == role)
+
+    def active(self, role: Role) -> CAGeneration | None:
+        """Find the generation of a role that signs."""
+        return next((ca for ca in self.of(role) if ca.state == State.ACTIVE), None)
+
+    def find(self, role: Role, number: int) -> CAGeneration | None:
+        """Find one generation."""
+        return next((ca for ca in self.of(role) if ca.number == number), None)
+
+    def next_number(self, role: Role) -> int:
+        """Tell the number of the next generation. No number is ever used twice."""
+        return max((ca.number for ca in self.of(role)), default=0) + 1
+
+    def put(self, ca: CAGeneration) -> Ledger:
+        """Return this ledger with `ca` in place of the generation of its role and number, or added at the end."""
+        if self.find(ca.role, ca.number) is None:
+            return msgspec.structs.replace(self, generations=(*self.generations, ca))
+        same = (ca.role, ca.number)
+        generations = tuple(ca if (old.role, old.number) == same else old for old in self.generations)
+        return msgspec.structs.replace(self, generations=generations)
+
+
+TRUSTED = frozenset({State.PUBLISHED, State.ACTIVE, State.RETIRING, State.LOST})
+"""States in which a root belongs into every bundle."""
+
+
+def trusted_roots(ledger: Ledger) -> tuple[str, ...]:
+    """List the PEM of every root that must be trusted now."""
+    return tuple(ca.certificate for ca in ledger.of(Role.ROOT) if ca.state in TRUSTED and ca.certificate)
+
+
+def covers(ca: CAGeneration, not_after: datetime) -> bool:
+    """Tell whether a leaf that ends at `not_after` may be signed under the ledger as it is."""
+    return ca.signs_until is not None and not_after <= ca.signs_until
+
+
+def extended(ledger: Ledger, ca: CAGeneration, *, now: datetime, not_after: datetime) -> Ledger:
+    """Return the ledger that allows leaves of `ca` up to `not_after` and a little more.
+
+    The tenth of the life (10 s at least) that is added lets one write serve many leaves.
+    """
+    slack = max((not_after - now) / 10, timedelta(seconds=10))
+    until = times.whole(min(not_after + slack, ca.not_after or not_after))
+    moved = ledger.put(msgspec.structs.replace(ca, signs_until=until))
+    root = moved.find(Role.ROOT, ca.issuer) if ca.issuer is not None else None
+    if root is None or covers(root, until):
+        return moved
+    return moved.put(msgspec.structs.replace(root, signs_until=until))
+
+
+def encode(ledger: Ledger) -> str:
+    """Write the ledger as the JSON text that its ConfigMap holds."""
+    return msgspec.json.format(msgspec.json.encode(ledger), indent=1).decode()
+
+
+def decode(text: str) -> Ledger:
+    """Read what `encode` wrote.
+
+    Raises:
+        ValueError: the text is no ledger, or one of a later version.
+    """
+    try:
+        ledger = msgspec.json.decode(text, type=Ledger)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise ValueError(f"not a ledger: {error}") from None
+    if ledger.version != 1:
+        raise ValueError(f"written by a later version of the operator: ledger version {ledger.version}")
+    return ledger

@@ -1,0 +1,131 @@
+"""Decide what to do about one identity: a pure function of what was observed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mutualtls.core import times
+from mutualtls.core.checks import CHECKS, Absent, Action, Known, Observed, Violation
+from mutualtls.core.errors import SpecError
+from mutualtls.core.facts import Facts
+from mutualtls.core.reasons import Reason
+
+_MAKES_A_LEAF = frozenset({Action.ISSUE, Action.REPLACE})
+_STILL_GOOD = frozenset({Reason.RENEWAL_DUE, Reason.REISSUE_ORDERED, Reason.BUNDLE_OLD, Reason.METADATA_DRIFTED})
+"""Violations under which the files serve their purpose until they are mended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do, why, what the conditions say meanwhile, and when to look again."""
+
+    action: Action
+    reason: Reason
+    """Why, as a condition reason; of the action if there is one, else of the state."""
+    message: str
+    is_ready: bool
+    is_stalled: bool = False
+    look_again: datetime | None = None
+    """None: only when something changes."""
+
+
+def decide(o: Observed, *, conflict_retry: timedelta, sweep: timedelta) -> Decision:
+    """Find the first violation and say what to do about it; with none, when to look again.
+
+    Deciding again after the action was done gives `Action.NOTHING`.
+    """
+    violations = (violation for check in CHECKS if (violation := check(o)) is not None)
+    violation = next(violations, None)
+    if violation is None:
+        return _settled(o, sweep=sweep)
+    if violation.reason == Reason.SECRET_CONFLICT:
+        return _wait(violation, stalled=True, look_again=o.now + conflict_retry)
+    if violation.action in _MAKES_A_LEAF and (why_not := _why_no_leaf(o, violation)):
+        return _without_leaf(o, violation, why_not)
+    return Decision(
+        action=violation.action,
+        reason=violation.reason,
+        message=violation.message,
+        is_ready=violation.reason in _STILL_GOOD,
+    )
+
+
+def refused(error: SpecError) -> Decision:
+    """Refuse a spec whole, naming every fault. Only a change of the spec or of a permit can help."""
+    return Decision(
+        action=Action.NOTHING, reason=error.reason, message=str(error), is_ready=False, is_stalled=True
+    )
+
+
+def without_authority(name: str) -> Decision:
+    """Wait for an authority that does not exist."""
+    message = f"authority {name} does not exist: create it or change spec.authority"
+    return Decision(
+        action=Action.NOTHING, reason=Reason.AUTHORITY_NOT_FOUND, message=message, is_ready=False, is_stalled=True
+    )
+
+
+def _why_no_leaf(o: Observed, violation: Violation) -> tuple[Reason, str] | None:
+    """Tell why no leaf can be made now; None if it can."""
+    if o.trust.why_not is not None:
+        reason, message = o.trust.why_not
+        return Reason.AUTHORITY_NOT_READY, f"authority {o.trust.name} cannot sign ({reason}): {message}"
+    if violation.reason == Reason.REISSUE_ORDERED:
+        return None
+    if o.trust.suspended:
+        return Reason.SUSPENDED, f"authority {o.trust.name} is suspended: set its spec.suspend to false"
+    if o.identity.spec.suspend:
+        return Reason.SUSPENDED, "identity is suspended: set spec.suspend to false"
+    return None
+
+
+def _without_leaf(o: Observed, violation: Violation, why_not: tuple[Reason, str]) -> Decision:
+    """Do what needs no leaf, which is keeping the bundle current; otherwise wait."""
+    reason, message = why_not
+    has_facts = isinstance(o.found, Known) and isinstance(o.found.files, Facts)
+    is_ready = violation.reason in _STILL_GOOD and has_facts
+    action = Action.NOTHING
+    if has_facts and o.facts.bundle_hash != o.trust.bundle_hash and o.trust.bundle:
+        action = Action.WRITE_BUNDLE
+    return Decision(
+        action=action,
+        reason=Reason.BUNDLE_OLD if action == Action.WRITE_BUNDLE else reason,
+        message=f"{message}; {violation.message}",
+        is_ready=is_ready,
+        look_again=o.facts.not_after if is_ready else None,
+    )
+
+
+def _wait(violation: Violation, *, stalled: bool, look_again: datetime) -> Decision:
+    return Decision(
+        action=Action.NOTHING,
+        reason=violation.reason,
+        message=violation.message,
+        is_ready=False,
+        is_stalled=stalled,
+        look_again=look_again,
+    )
+
+
+def _settled(o: Observed, *, sweep: timedelta) -> Decision:
+    """Nothing is wrong: say until when, and look again then."""
+    facts = o.facts
+    until, due = times.rfc3339(facts.not_after), times.rfc3339(o.renewal_time)
+    is_limited = facts.not_after - facts.not_before < o.wanted.duration
+    reason = Reason.LIMITED_BY_CA if is_limited else Reason.ISSUED
+    limit = ", shorter than asked for as its CA ends then," if is_limited else ""
+    next_sweep = o.found.verified + sweep if isinstance(o.found, Known) else o.now + sweep
+    due_or_end = o.renewal_time if o.now < o.renewal_time else facts.not_after
+    return Decision(
+        action=Action.NOTHING,
+        reason=reason,
+        message=f"certificate is valid until {until}{limit} and will be renewed at {due}",
+        is_ready=True,
+        look_again=min(due_or_end, next_sweep),
+    )
+
+
+def is_first(o: Observed) -> bool:
+    """Tell whether the identity has never had files: its first issuance is no news."""
+    return isinstance(o.found, Absent) and o.identity.status.certificate is None

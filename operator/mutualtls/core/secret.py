@@ -1,0 +1,128 @@
+"""What is kept of a Secret's metadata: whose it is, what of it is ours, and whether anybody changed that after us."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from mutualtls.core import desired, labels
+from mutualtls.core.facts import FILES, Facts
+
+
+class Owned(msgspec.Struct, frozen=True, kw_only=True):
+    """Which labels and annotations, and keys of the data, we put on a Secret: what we may take away again."""
+
+    labels: tuple[str, ...] = ()
+    annotations: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretMetadata:
+    """Metadata of one Secret at one version."""
+
+    uid: str
+    resource_version: str
+    identity_uid: str | None
+    """uid of the identity that owns the files, by our annotation."""
+    identity_name: str | None
+    owned: Owned
+    metadata_hash: str
+    """`desired.metadata_hash` of what is there of the metadata that we own."""
+    other_owners: tuple[dict[str, Any], ...]
+    """ownerReferences that are not to identities."""
+    manager: str
+    """Who wrote to it, for telling people whose it is."""
+
+
+def parse(metadata: Mapping[str, Any]) -> SecretMetadata:
+    """Read the metadata of a Secret, as JSON of the API server."""
+    annotations = metadata.get("annotations") or {}
+    owned = _owned(annotations.get(labels.OWNED) or "{}")
+    owners = metadata.get("ownerReferences") or ()
+    identity_uid = annotations.get(labels.IDENTITY_UID)
+    return SecretMetadata(
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        identity_uid=identity_uid,
+        identity_name=annotations.get(labels.IDENTITY_NAME),
+        owned=owned,
+        metadata_hash=_metadata_hash(metadata, owned, identity_uid),
+        other_owners=tuple(owner for owner in owners if not _is_identity(owner)),
+        manager=_manager(metadata),
+    )
+
+
+def facts_noted(metadata: Mapping[str, Any]) -> Facts | None:
+    """Believe our annotation where `managedFields` prove that nobody changed anything of the Secret after us.
+
+    An update takes a changed field away from the manager that had it. So what we still own, all of it, is as we
+    wrote it: every key of the data, the type, and the annotations themselves. None: the body must be read.
+    """
+    annotations = metadata.get("annotations") or {}
+    noted = annotations.get(labels.FACTS)
+    if noted is None or not _is_ours_untouched(metadata, _owned(annotations.get(labels.OWNED) or "{}")):
+        return None
+    try:
+        return msgspec.json.decode(noted, type=Facts)
+    except (msgspec.ValidationError, msgspec.DecodeError):
+        return None
+
+
+def _is_ours_untouched(metadata: Mapping[str, Any], owned: Owned) -> bool:
+    ours: dict[str, Any] = {}
+    for entry in metadata.get("managedFields") or ():
+        fields = entry.get("fieldsV1") or {}
+        if entry.get("manager") == labels.FIELD_MANAGER:
+            _unite(ours, fields)
+        elif "f:immutable" in fields:
+            return False
+    data = ours.get("f:data") or {}
+    annotations = (ours.get("f:metadata") or {}).get("f:annotations") or {}
+    return (
+        "f:type" in ours
+        and set(owned.data) >= set(FILES)
+        and all(f"f:{name}" in data for name in owned.data)
+        and all(f"f:{name}" in annotations for name in (labels.FACTS, labels.OWNED, labels.IDENTITY_UID))
+    )
+
+
+def _unite(into: dict[str, Any], fields: Mapping[str, Any]) -> None:
+    """Unite sets of managed fields: ours may be split over several entries."""
+    for name, below in fields.items():
+        _unite(into.setdefault(name, {}), below)
+
+
+@functools.lru_cache(maxsize=4096)
+def _owned(text: str) -> Owned:
+    """Read the annotation; nearly all Secrets have the same, so that they share one object."""
+    try:
+        return msgspec.json.decode(text, type=Owned)
+    except (msgspec.ValidationError, msgspec.DecodeError):
+        return Owned()
+
+
+def _metadata_hash(metadata: Mapping[str, Any], owned: Owned, identity_uid: str | None) -> str:
+    found_labels = metadata.get("labels") or {}
+    found_annotations = metadata.get("annotations") or {}
+    owners = {owner.get("uid") for owner in metadata.get("ownerReferences") or () if _is_identity(owner)}
+    return desired.metadata_hash(
+        {key: found_labels.get(key) for key in owned.labels},
+        {key: found_annotations.get(key) for key in owned.annotations},
+        identity_uid if identity_uid in owners else None,
+    )
+
+
+def _is_identity(owner: Mapping[str, Any]) -> bool:
+    return owner.get("kind") == labels.IDENTITY_KIND and str(owner.get("apiVersion")).startswith(f"{labels.GROUP}/")
+
+
+def _manager(metadata: Mapping[str, Any]) -> str:
+    """Name who wrote to a Secret, or what its labels say manages it."""
+    named = (metadata.get("labels") or {}).get(labels.MANAGED_BY)
+    managers = [entry.get("manager") for entry in metadata.get("managedFields") or () if entry.get("manager")]
+    return named or ", ".join(sorted(set(managers))) or "somebody unknown"

@@ -1,0 +1,97 @@
+"""Durations, validity and when to renew. The time of day comes in as an argument; whole seconds throughout."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+BACKDATE = timedelta(minutes=5)
+"""How far notBefore lies back, for verifiers whose clock is behind."""
+
+LEAST_GAIN = 10
+"""A renewal that would not gain at least this part (a tenth) of the duration is not made."""
+
+_DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read hours, minutes and seconds such as `24h` or `1h30m`.
+
+    Raises:
+        ValueError: the text has another form.
+    """
+    match = _DURATION.fullmatch(text)
+    if not text or match is None:
+        raise ValueError(f"not a duration such as 24h or 1h30m: {text}")
+    hours, minutes, seconds = (int(group or 0) for group in match.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def format_duration(duration: timedelta) -> str:
+    """Write a duration as `parse_duration` reads it: `24h`, `1h30m`, `45s`."""
+    minutes, seconds = divmod(int(duration.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{value}{unit}" for value, unit in parts if value) or "0s"
+
+
+def whole(moment: datetime) -> datetime:
+    """Cut to whole seconds, as certificates and statuses hold times."""
+    return moment.replace(microsecond=0)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Write a moment as the API server does: `2026-01-02T03:04:05Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def from_rfc3339(text: str) -> datetime:
+    """Read what `rfc3339` wrote.
+
+    Raises:
+        ValueError: the text is no RFC 3339 time.
+    """
+    return datetime.fromisoformat(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validity:
+    """notBefore and notAfter of a certificate."""
+
+    not_before: datetime
+    not_after: datetime
+
+
+def validity(now: datetime, duration: timedelta, *, within: Validity | None = None) -> Validity:
+    """Work out the validity of a certificate that lives for `duration` from now, backdated by `BACKDATE`.
+
+    It never begins before nor ends after `within`, the validity of the CA that signs it.
+    """
+    start = whole(now)
+    not_before, not_after = start - BACKDATE, start + duration
+    if within is not None:
+        not_before, not_after = max(not_before, within.not_before), min(not_after, within.not_after)
+    return Validity(not_before=not_before, not_after=not_after)
+
+
+def renewal_time(life: Validity, *, duration: timedelta, renew_before: timedelta, uid: str) -> datetime:
+    """Tell when a leaf is renewed: `renew_before` its end, earlier by up to a tenth of that, fixed by the uid.
+
+    Never before a tenth of the duration has passed, or a long `renew_before` would renew for ever.
+    """
+    jitter = renew_before / 10 * _fraction(uid)
+    due = whole(life.not_after - renew_before - jitter)
+    earliest = life.not_after - duration + duration / LEAST_GAIN
+    return max(due, whole(earliest))
+
+
+def gains_enough(current_end: datetime, new_end: datetime, *, duration: timedelta) -> bool:
+    """Tell whether a certificate that ends at `new_end` is worth making in place of one that ends at `current_end`."""
+    return new_end - current_end >= duration / LEAST_GAIN
+
+
+def _fraction(uid: str) -> float:
+    """Spread uids evenly over 0 to 1, always the same for one uid."""
+    return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:4]) / 2**32

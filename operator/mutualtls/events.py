@@ -1,0 +1,66 @@
+"""Kubernetes Events about identities, for `kubectl describe`: one when something was healed, refused or re-issued for
+another reason than its time, and none for a first issuance or a renewal.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from mutualtls.core import labels
+from mutualtls.core.errors import ClusterError
+from mutualtls.core.identity import Identity
+from mutualtls.core.reasons import Reason
+from mutualtls.kube import paths
+from mutualtls.kube.api import API
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_NOTE = 1024
+
+
+class Announcer:
+    """Posts Events. One that cannot be posted is logged and forgotten: an Event is no state."""
+
+    def __init__(self, api: API, *, clock: Callable[[], datetime], instance: str) -> None:
+        self._api = api
+        self._clock = clock
+        self._instance = instance
+
+    async def normal(self, identity: Identity, reason: Reason, note: str) -> None:
+        """Tell of something that was done."""
+        await self._post(identity, "Normal", reason, note, action="Issue")
+
+    async def warning(self, identity: Identity, reason: Reason, note: str) -> None:
+        """Tell of something that cannot be done."""
+        await self._post(identity, "Warning", reason, note, action="Refuse")
+
+    async def _post(
+        self, identity: Identity, kind: Literal["Normal", "Warning"], reason: Reason, note: str, *, action: str
+    ) -> None:
+        now = self._clock().astimezone(UTC)
+        body = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{identity.name}-", "namespace": identity.namespace},
+            "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "type": kind,
+            "reason": reason,
+            "action": action,
+            "note": note if len(note) <= _LONGEST_NOTE else f"{note[: _LONGEST_NOTE - 1]}…",
+            "reportingController": f"{labels.GROUP}/operator",
+            "reportingInstance": self._instance,
+            "regarding": {
+                "apiVersion": labels.API_VERSION,
+                "kind": labels.IDENTITY_KIND,
+                "namespace": identity.namespace,
+                "name": identity.name,
+                "uid": identity.uid,
+            },
+        }
+        try:
+            await self._api.create(paths.events(identity.namespace), body)
+        except ClusterError as error:
+            logger.warning("event was not posted", extra={"identity": identity.key, "error": str(error)})

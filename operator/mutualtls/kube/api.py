@@ -1,0 +1,194 @@
+"""A few verbs of the Kubernetes API over one aiohttp session. Every failure is a `ClusterError`; nothing is retried.
+
+The agenda retries. Errors about Secrets carry no text of the API server, which could quote what was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from mutualtls.core.errors import AlreadyExistsError, ClusterError, ConflictError, NotFoundError
+from mutualtls.core.labels import FIELD_MANAGER
+
+_JSON = "application/json"
+_MERGE_PATCH = "application/merge-patch+json"
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_WRITE = {"fieldManager": FIELD_MANAGER}
+_PAGE = 500
+_LONGEST_LINE = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list."""
+
+    items: list[dict[str, Any]]
+    resource_version: str
+
+
+class API:
+    """The API server. Paths are those of `paths`; objects are JSON-able dicts."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: str, *, timeout_s: float) -> None:
+        self._session = session
+        self._server = server.rstrip("/")
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+
+    async def get(self, path: str) -> dict[str, Any] | None:
+        """Read an object; None if it is not there."""
+        try:
+            return await self._send("GET", path)
+        except NotFoundError:
+            return None
+
+    async def get_metadata(self, path: str) -> dict[str, Any] | None:
+        """Read the metadata of an object; None if it is not there."""
+        try:
+            return await self._metadata("GET", path)
+        except NotFoundError:
+            return None
+
+    async def pages(self, path: str, *, selector: str = "", metadata_only: bool = False) -> AsyncIterator[Page]:
+        """List objects, page by page."""
+        parameters = {"limit": str(_PAGE)}
+        if selector:
+            parameters["labelSelector"] = selector
+        while True:
+            accept = _METADATA_LIST if metadata_only else _JSON
+            listed = await self._send("GET", path, accept=accept, parameters=parameters)
+            yield Page(items=listed.get("items") or [], resource_version=listed["metadata"]["resourceVersion"])
+            following = listed["metadata"].get("continue")
+            if not following:
+                return
+            parameters["continue"] = following
+
+    async def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an object and return its metadata.
+
+        Raises:
+            AlreadyExistsError: there is one of that name.
+        """
+        return await self._metadata("POST", path, body=body, parameters=_WRITE)
+
+    async def patch(self, path: str, patch: Mapping[str, Any]) -> dict[str, Any]:
+        """Change an object by a merge patch (RFC 7386) and return its metadata.
+
+        Raises:
+            ConflictError: the uid or the resourceVersion in the patch is not the object's any more.
+        """
+        return await self._metadata("PATCH", path, body=patch, content_type=_MERGE_PATCH, parameters=_WRITE)
+
+    async def delete(self, path: str, *, uid: str, resource_version: str) -> None:
+        """Delete an object as it was seen.
+
+        Raises:
+            ConflictError: it is another, or another version.
+        """
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+        await self._send("DELETE", path, body=options)
+
+    async def watch_metadata(
+        self, path: str, *, selector: str, resource_version: str, timeout_s: int
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Stream the changes of metadata since `resource_version`, for at most `timeout_s`.
+
+        Raises:
+            ClusterError: with code 410 when that version is too old, so that it must be listed again.
+        """
+        parameters = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "labelSelector": selector,
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(timeout_s),
+        }
+        timeout = aiohttp.ClientTimeout(total=timeout_s + 30, sock_connect=self._timeout.total, sock_read=90)
+        try:
+            async with self._session.get(
+                self._server + path, params=parameters, headers={"Accept": _METADATA}, timeout=timeout
+            ) as response:
+                if response.status != 200:  # noqa: PLR2004 - the one good status of a watch
+                    raise _failure("WATCH", path, response.status, await response.read())
+                async for line in _lines(response.content):
+                    event = msgspec.json.decode(line)
+                    if event["type"] == "ERROR":
+                        raise ClusterError(f"watch of {path} ended", code=event["object"].get("code", 0))
+                    yield event
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ClusterError(f"watch of {path} broke: {type(error).__name__}") from error
+
+    async def _metadata(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        answer = await self._send(method, path, accept=_METADATA, **more)
+        metadata: dict[str, Any] = answer["metadata"]
+        return metadata
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        accept: str = _JSON,
+        content_type: str = _JSON,
+        parameters: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        try:
+            async with self._session.request(
+                method,
+                self._server + path,
+                params=parameters,
+                data=None if body is None else msgspec.json.encode(body),
+                headers={"Accept": accept, "Content-Type": content_type},
+                timeout=self._timeout,
+            ) as response:
+                content = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ClusterError(f"{method} {path} got no answer: {type(error).__name__}") from error
+        if response.status >= 400:  # noqa: PLR2004 - where errors begin
+            raise _failure(method, path, response.status, content)
+        answer: dict[str, Any] = msgspec.json.decode(content)
+        return answer
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Split a stream into lines of any length; aiohttp's own way fails beyond 128 KiB."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+        if len(rest) > _LONGEST_LINE:
+            raise ClusterError("a line of a watch is longer than any object")
+
+
+def _failure(method: str, path: str, code: int, content: bytes) -> ClusterError:
+    """Turn an answer into the error that it means."""
+    try:
+        status = msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        status = {}
+    reason = status.get("reason") or f"HTTP {code}"
+    text = _redacted(status) if "/secrets" in path else status.get("message", "")
+    message = f"{method} {path} failed: {reason}" + (f": {text}" if text else "")
+    kind: type[ClusterError] = ClusterError
+    if code == 404:  # noqa: PLR2004 - as named by the class
+        kind = NotFoundError
+    elif reason == "AlreadyExists":
+        kind = AlreadyExistsError
+    elif code == 409:  # noqa: PLR2004 - as named by the class
+        kind = ConflictError
+    return kind(message, code=code)
+
+
+def _redacted(status: Mapping[str, Any]) -> str:
+    """Name the fields that an error is about, without its text, which may quote a Secret's data."""
+    causes = (status.get("details") or {}).get("causes") or ()
+    return ", ".join(f"{cause.get('field')} {cause.get('reason')}" for cause in causes)

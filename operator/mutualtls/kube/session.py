@@ -1,0 +1,117 @@
+"""Find the API server and make the one session that Kopf and we share.
+
+In a cluster by the service account, else by kubeconfig (`KUBECONFIG`, then the usual place). A kubeconfig that needs a
+plugin or an auth provider is read by the official client, which is imported only then: it costs 20 MiB.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_TOKEN_AGE_S = 60.0
+_USUAL_KUBECONFIG = "~/.kube/config"
+_NEEDS_CLIENT = ("exec", "auth-provider")
+
+
+class LoginError(Exception):
+    """There is no way to the API server. The message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """The API server and a session that speaks to it."""
+
+    server: str
+    session: aiohttp.ClientSession
+
+    def borrowed(self) -> aiohttp.ClientSession:
+        """Make a session over the same connections, for one who closes it at the end, as Kopf does."""
+        return aiohttp.ClientSession(
+            connector=self.session.connector,
+            connector_owner=False,
+            headers=self.session.headers,
+            middlewares=self.session._middlewares,  # noqa: SLF001 - not readable otherwise
+        )
+
+
+def block_client_library() -> None:
+    """Keep Kopf from importing the official client unless the kubeconfig needs it. To be called before that import."""
+    if not _needs_client():
+        sys.modules.setdefault("kubernetes", None)  # type: ignore[arg-type]
+
+
+def connect(*, connections: int) -> Connection:
+    """Make a session for at most `connections` at once.
+
+    Raises:
+        LoginError: neither service account nor kubeconfig is usable.
+    """
+    import kopf  # noqa: PLC0415 - only after `block_client_library`
+
+    settings = kopf.OperatorSettings()
+    middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = ()
+    if _TOKEN.exists():
+        info = kopf.login_with_service_account(settings=settings)
+        middlewares = (_fresh_token(_TOKEN),)
+    else:
+        info = _login_by_kubeconfig(settings)
+    if info is None or not info.server:
+        raise LoginError("no cluster to connect to: pass --kubeconfig FILE or set KUBECONFIG")
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=connections, ssl=info.as_ssl_context(), keepalive_timeout=60),
+        headers={"User-Agent": "mutualtls-operator", **info.as_http_headers()},
+        middlewares=middlewares,
+    )
+    return Connection(server=info.server, session=session)
+
+
+def _login_by_kubeconfig(settings: Any) -> Any:
+    import kopf  # noqa: PLC0415 - only after `block_client_library`
+
+    try:
+        if _needs_client():
+            return kopf.login_via_client(settings=settings, logger=logging.getLogger(__name__))
+        return kopf.login_with_kubeconfig(settings=settings)
+    except (OSError, yaml.YAMLError, kopf.LoginError, KeyError, TypeError) as error:
+        raise LoginError(f"kubeconfig is not usable: {error}") from error
+
+
+def _needs_client() -> bool:
+    """Tell whether any user of the kubeconfig logs in by a plugin or an auth provider."""
+    if _TOKEN.exists():
+        return False
+    for name in os.environ.get("KUBECONFIG", _USUAL_KUBECONFIG).split(os.pathsep):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            continue
+        users = (yaml.safe_load(path.read_text()) or {}).get("users") or ()
+        if any(way in (user.get("user") or {}) for user in users for way in _NEEDS_CLIENT):
+            return True
+    return False
+
+
+def _fresh_token(path: Path) -> aiohttp.ClientMiddlewareType:
+    """Send the service account's token as it is in its file now: kubelet replaces it there before it expires."""
+    token, read_at = "", -_TOKEN_AGE_S
+
+    async def authorize(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        nonlocal token, read_at
+        if time.monotonic() - read_at >= _TOKEN_AGE_S:
+            token, read_at = path.read_text().strip(), time.monotonic()
+        request.headers["Authorization"] = f"Bearer {token}"
+        return await handler(request)
+
+    return authorize
+

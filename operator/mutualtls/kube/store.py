@@ -1,0 +1,207 @@
+"""What is known of the cluster, fed by the watches and by our own writes.
+
+An answer to a write enters at once; what the watches tell later of the same or an older version is ignored, so that our
+own writes wake nobody. Key material never enters.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from mutualtls.core import authority, identity, secret
+from mutualtls.core.authority import Authority, AuthorityStatus
+from mutualtls.core.facts import Damage, Facts
+from mutualtls.core.identity import Identity, IdentityStatus
+from mutualtls.core.secret import SecretMetadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace:
+    """A namespace, as far as decisions depend on it."""
+
+    name: str
+    labels: Mapping[str, str]
+    is_terminating: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRecord:
+    """What is known of one Secret."""
+
+    metadata: SecretMetadata
+    files: Facts | Damage | None
+    """None: its body was not read at this version."""
+    verified: datetime
+    """When the body was last read or written, or proved untouched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """A Secret that left the labelled watch: deleted, or its label was taken off. To be read before it is believed."""
+
+    version: int
+
+
+class Store:
+    """Identities, authorities, namespaces and Secrets, by name; identities also by what they depend on."""
+
+    def __init__(self) -> None:
+        self.identities: dict[str, Identity] = {}
+        self.authorities: dict[str, Authority] = {}
+        self.namespaces: dict[str, Namespace] = {}
+        self.secrets: dict[str, SecretRecord | Vanished] = {}
+        self._by_authority: dict[str, set[str]] = defaultdict(set)
+        self._by_namespace: dict[str, set[str]] = defaultdict(set)
+        self._by_secret: dict[str, set[str]] = defaultdict(set)
+
+    # Identities
+
+    def note_identity(self, body: dict[str, Any]) -> Identity | None:
+        """Take in an identity. None: it is known at this version or a later one."""
+        new = identity.parse(body)
+        old = self.identities.get(new.key)
+        if old is not None and _version(new.resource_version) <= _version(old.resource_version):
+            return None
+        self._forget_dependencies(old)
+        self.identities[new.key] = new
+        self._by_authority[new.spec.authority].add(new.key)
+        self._by_namespace[new.namespace].add(new.key)
+        self._by_secret[f"{new.namespace}/{new.secret_name}"].add(new.key)
+        return new
+
+    def drop_identity(self, key: str, uid: str) -> None:
+        """Forget an identity that is gone, unless another of its name has come since."""
+        old = self.identities.get(key)
+        if old is not None and old.uid == uid:
+            self._forget_dependencies(old)
+            del self.identities[key]
+
+    def note_status(self, key: str, status: IdentityStatus, metadata: Mapping[str, Any]) -> None:
+        """Take in the answer to our own write of a status.
+
+        Where the answer shows that the object changed otherwise meanwhile, its version is left to the watch, which
+        brings that change.
+        """
+        old = self.identities.get(key)
+        if old is None or old.uid != metadata["uid"]:
+            return
+        seen = identity.parse_metadata(metadata)
+        same = (old.generation, old.reissue, old.is_deleting) == seen
+        version = metadata["resourceVersion"] if same else old.resource_version
+        self.identities[key] = msgspec.structs.replace(old, status=status, resource_version=version)
+
+    def identities_of_authority(self, name: str) -> tuple[str, ...]:
+        """Keys of the identities that name an authority."""
+        return tuple(self._by_authority.get(name, ()))
+
+    def identities_of_namespace(self, name: str) -> tuple[str, ...]:
+        """Keys of the identities in a namespace."""
+        return tuple(self._by_namespace.get(name, ()))
+
+    def identities_of_secret(self, namespace: str, name: str) -> tuple[str, ...]:
+        """Keys of the identities whose files belong into a Secret: one, or several that contend for it."""
+        return tuple(self._by_secret.get(f"{namespace}/{name}", ()))
+
+    def _forget_dependencies(self, old: Identity | None) -> None:
+        if old is not None:
+            self._by_authority[old.spec.authority].discard(old.key)
+            self._by_namespace[old.namespace].discard(old.key)
+            self._by_secret[f"{old.namespace}/{old.secret_name}"].discard(old.key)
+
+    # Authorities and namespaces
+
+    def note_authority(self, body: dict[str, Any]) -> Authority | None:
+        """Take in an authority. None: it is known at this version or a later one."""
+        new = authority.parse(body)
+        old = self.authorities.get(new.name)
+        if old is not None and _version(new.resource_version) <= _version(old.resource_version):
+            return None
+        self.authorities[new.name] = new
+        return new
+
+    def note_authority_status(self, name: str, status: AuthorityStatus, metadata: Mapping[str, Any]) -> None:
+        """Take in the answer to our own write of a status, as `note_status` does."""
+        old = self.authorities.get(name)
+        if old is None or old.uid != metadata["uid"]:
+            return
+        same = (old.generation, old.operator_namespace, old.is_deleting) == authority.parse_metadata(metadata)
+        version = metadata["resourceVersion"] if same else old.resource_version
+        self.authorities[name] = msgspec.structs.replace(old, status=status, resource_version=version)
+
+    def drop_authority(self, name: str, uid: str) -> None:
+        """Forget an authority that is gone, unless another of its name has come since."""
+        old = self.authorities.get(name)
+        if old is not None and old.uid == uid:
+            del self.authorities[name]
+
+    def note_namespace(self, body: Mapping[str, Any]) -> bool:
+        """Take in a namespace, and tell whether anything changed that decisions depend on."""
+        metadata = body["metadata"]
+        new = Namespace(
+            name=metadata["name"],
+            labels=metadata.get("labels") or {},
+            is_terminating="deletionTimestamp" in metadata,
+        )
+        changed = self.namespaces.get(new.name) != new
+        self.namespaces[new.name] = new
+        return changed
+
+    def drop_namespace(self, name: str) -> None:
+        """Forget a namespace that is gone."""
+        self.namespaces.pop(name, None)
+
+    # Secrets
+
+    def note_secret(self, key: str, metadata: Mapping[str, Any], *, now: datetime) -> bool:
+        """Take in a Secret's metadata from the watch, and tell whether it is news.
+
+        Facts come from its annotation where nobody changed the Secret after us; otherwise it is to be read.
+        """
+        old = self.secrets.get(key)
+        version = _version(metadata["resourceVersion"])
+        if old is not None and version <= _known_version(old):
+            return False
+        self.secrets[key] = SecretRecord(
+            metadata=secret.parse(metadata), files=secret.facts_noted(metadata), verified=now
+        )
+        return True
+
+    def note_secret_gone(self, key: str, version: str) -> bool:
+        """Take in that a Secret left the watch, and tell whether it is news."""
+        old = self.secrets.get(key)
+        if old is None or _version(version) <= _known_version(old):
+            return False
+        self.secrets[key] = Vanished(_version(version))
+        return True
+
+    def put_secret(self, key: str, metadata: Mapping[str, Any], files: Facts | Damage | None, *, now: datetime) -> None:
+        """Take in a Secret that we have just written or read ourselves."""
+        self.secrets[key] = SecretRecord(metadata=secret.parse(metadata), files=files, verified=now)
+
+    def drop_secret(self, key: str) -> None:
+        """Take in that a Secret is not there, from our own reading or deleting."""
+        self.secrets.pop(key, None)
+
+    def absent_secrets(self, listed: Iterable[str]) -> tuple[str, ...]:
+        """Find the Secrets that are known but not in a complete list."""
+        return tuple(self.secrets.keys() - set(listed))
+
+
+def secret_key(metadata: Mapping[str, Any]) -> str:
+    """`NAMESPACE/NAME`."""
+    return f"{metadata['namespace']}/{metadata['name']}"
+
+
+def _version(resource_version: str) -> int:
+    """Order versions of one kind (KEP-5504: they are integers that grow)."""
+    return int(resource_version)
+
+
+def _known_version(known: SecretRecord | Vanished) -> int:
+    return known.version if isinstance(known, Vanished) else _version(known.metadata.resource_version)

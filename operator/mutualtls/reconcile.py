@@ -1,0 +1,362 @@
+"""The reconciler: gather what is known of one identity, decide, act, until there is nothing to do; then its status.
+
+Level-triggered: it is told a key, never what happened. Decisions are made in `core.plan`, what is written in
+`core.render`; here are only the reads and writes between them.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from mutualtls.agenda import Agenda, Key, Kind, Priority
+from mutualtls.authorities import Authorities, generate
+from mutualtls.core import desired, facts, issue, keys, plan, render, status, times
+from mutualtls.core.checks import Absent, Action, Foreign, Found, Known, Observed, Unread
+from mutualtls.core.desired import Wanted
+from mutualtls.core.errors import AlreadyExistsError, AuthorityError, ClusterError, ConflictError, NotFoundError, SpecError
+from mutualtls.core.facts import CA_CRT, TLS_KEY, Facts
+from mutualtls.core.identity import Identity, IdentityStatus, RotationPolicy
+from mutualtls.core.plan import Decision
+from mutualtls.core.reasons import Reason
+from mutualtls.core.trust import Trust
+from mutualtls.events import Announcer
+from mutualtls.kube import paths
+from mutualtls.kube.api import API
+from mutualtls.kube.store import SecretRecord, Store
+from mutualtls.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_MOST_STEPS = 8
+"""More than any identity needs: read, replace, issue, move, settle."""
+
+_PLANNED = frozenset({Reason.RENEWAL_DUE})
+"""Reasons for a new leaf that are no news."""
+
+
+class Reconciler:
+    """Brings one key at a time to what is wanted of it."""
+
+    def __init__(
+        self,
+        api: API,
+        store: Store,
+        authorities: Authorities,
+        agenda: Agenda,
+        announcer: Announcer,
+        *,
+        settings: Settings,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._authorities = authorities
+        self._agenda = agenda
+        self._announcer = announcer
+        self._settings = settings
+        self._clock = clock
+
+    async def work(self) -> None:
+        """Take keys off the agenda and finish them, until it is closed. The table of errors is here."""
+        while (key := await self._agenda.take()) is not None:
+            try:
+                look_again = await self._reconcile(key)
+            except ClusterError as error:
+                delay = self._agenda.failed(key)
+                logger.warning("will be tried again", extra={"key": key.name, "in": str(delay), "error": str(error)})
+            except AuthorityError as error:
+                # Woken when the authority changes; the agenda only sees to it that nothing is forgotten.
+                self._agenda.done(key, look_again=self._clock() + self._settings.last_retry)
+                logger.warning("authority cannot sign", extra={"key": key.name, "error": str(error)})
+            except Exception:
+                delay = self._agenda.failed(key)
+                logger.exception("programming error, will be tried again", extra={"key": key.name, "in": str(delay)})
+            else:
+                self._agenda.done(key, look_again=look_again)
+
+    async def _reconcile(self, key: Key) -> datetime | None:
+        if key.kind is Kind.IDENTITY:
+            return await self._reconcile_identity(key.name)
+        look_again, is_changed = await self._authorities.reconcile(key.name)
+        if is_changed:
+            for name in self._store.identities_of_authority(key.name):
+                self.wake(name, priority=Priority.REISSUE)
+        return look_again
+
+    def wake(self, name: str, *, priority: Priority = Priority.CHANGE) -> None:
+        """Ask that an identity be looked at. One that never had files comes first."""
+        known = self._store.identities.get(name)
+        if known is not None and known.status.certificate is None:
+            priority = Priority.FIRST
+        self._agenda.put(Key(Kind.IDENTITY, name), priority=priority)
+
+    # One identity: gather, decide, act
+
+    async def _reconcile_identity(self, name: str) -> datetime | None:
+        for _ in range(_MOST_STEPS):
+            identity = self._store.identities.get(name)
+            if identity is None or identity.is_deleting or self._is_terminating(identity.namespace):
+                return None
+            if not await self._authority_is_known(identity.spec.authority):
+                return None
+            observed, decision = self._decide(identity)
+            if observed is None or decision.action is Action.NOTHING:
+                return await self._settle(identity, observed, decision)
+            await self._act(observed, decision)
+        raise RuntimeError(f"programming error: {name} is never settled, last for {decision.reason}")
+
+    async def _authority_is_known(self, name: str) -> bool:
+        """Tell whether it is known if there is such an authority. If not, whoever looks at it wakes its identities.
+
+        The watches of the two kinds are not in step: what one has not brought yet is read before it is believed absent.
+        """
+        if self._authorities.trust(name) is not None:
+            return True
+        if name not in self._store.authorities:
+            body = await self._api.get(paths.authority(name))
+            if body is None:
+                return True
+            self._store.note_authority(body)
+        self._agenda.put(Key(Kind.AUTHORITY, name), priority=Priority.FIRST)
+        return False
+
+    def _decide(self, identity: Identity) -> tuple[Observed | None, Decision]:
+        """Gather what is known and decide. No `Observed` where the spec or the authority leaves nothing to observe."""
+        trust = self._authorities.trust(identity.spec.authority)
+        if trust is None:
+            return None, plan.without_authority(identity.spec.authority)
+        try:
+            wanted = desired.wanted(identity, trust)
+        except SpecError as error:
+            return None, plan.refused(error)
+        observed = self._observe(identity, wanted, trust)
+        return observed, plan.decide(
+            observed, conflict_retry=self._settings.conflict_retry, sweep=self._settings.sweep
+        )
+
+    def _observe(self, identity: Identity, wanted: Wanted, trust: Trust) -> Observed:
+        now = self._clock()
+        return Observed(
+            identity=identity,
+            wanted=wanted,
+            trust=trust,
+            found=self._found(identity, wanted.secret_name),
+            now=now,
+            verify_before=now - self._settings.sweep,
+        )
+
+    def _found(self, identity: Identity, secret_name: str) -> Found:
+        record = self._store.secrets.get(f"{identity.namespace}/{secret_name}")
+        if record is None:
+            return Absent()
+        if not isinstance(record, SecretRecord):
+            return Unread()
+        if not _is_ours(identity, record):
+            return Foreign(holder=_holder(record))
+        if record.files is None:
+            return Unread()
+        return Known(files=record.files, metadata_hash=record.metadata.metadata_hash, verified=record.verified)
+
+    async def _act(self, o: Observed, decision: Decision) -> None:
+        """Do what was decided. A Secret that is not as it was thought to be is looked at, and decided about anew."""
+        try:
+            match decision.action:
+                case Action.READ:
+                    await self._read(o)
+                case Action.ISSUE:
+                    await self._issue(o, decision)
+                case Action.REPLACE:
+                    await self._delete(o)
+                    await self._issue(o, decision)
+                case Action.WRITE_BUNDLE:
+                    await self._write_bundle(o)
+                case Action.WRITE_METADATA:
+                    await self._write_metadata(o)
+        except (AlreadyExistsError, ConflictError, NotFoundError) as error:
+            logger.debug("secret is not as it was known", extra={"identity": o.identity.key, "error": str(error)})
+            await self._look(o)
+
+    # Reading
+
+    async def _read(self, o: Observed) -> dict[str, Any] | None:
+        """Read a Secret's body, keep the facts, and return the body for who needs the key."""
+        body = await self._api.get(_secret_path(o))
+        if body is None:
+            self._store.drop_secret(_secret_key(o))
+        else:
+            self._store.put_secret(_secret_key(o), body["metadata"], facts.read(body), now=o.now)
+        return body
+
+    async def _look(self, o: Observed) -> None:
+        """Look at a Secret's metadata alone: it may be somebody else's, whose body is none of our business."""
+        metadata = await self._api.get_metadata(_secret_path(o))
+        if metadata is None:
+            self._store.drop_secret(_secret_key(o))
+        else:
+            self._store.put_secret(_secret_key(o), metadata, None, now=o.now)
+
+    def _record(self, o: Observed) -> SecretRecord | None:
+        record = self._store.secrets.get(_secret_key(o))
+        return record if isinstance(record, SecretRecord) else None
+
+    # Writing
+
+    async def _issue(self, o: Observed, decision: Decision) -> None:
+        """Make a key, or keep it, and a leaf, and write them with the bundle in one write."""
+        asked = times.validity(o.now, o.wanted.duration, within=o.trust.signing.validity if o.trust.signing else None)
+        ca = await self._authorities.ca_for(o.trust.name, not_after=asked.not_after)
+        key = await self._kept_key(o) or await generate(o.wanted.key)
+        leaf = issue.leaf(
+            key.public_key(), ca, names=o.wanted.names, usages=o.wanted.usages, validity=asked
+        )
+        chain, ca_pem = issue.to_pem(leaf, ca.certificate), o.trust.bundle
+        made = facts.of_leaf(leaf, intermediates=[ca.certificate], encoding=o.wanted.encoding, ca=ca_pem)
+        files = render.Files(key=keys.to_pem(key, o.wanted.encoding), chain=chain, ca=ca_pem)
+        found = self._record(o)
+        if found is None:
+            body = render.secret(o.identity, o.wanted, made, files)
+            metadata = await self._api.create(paths.secrets(o.identity.namespace), body)
+        else:
+            patch = render.secret_patch(o.identity, o.wanted, made, files, found=found.metadata)
+            metadata = await self._api.patch(_secret_path(o), patch)
+        self._store.put_secret(_secret_key(o), metadata, made, now=o.now)
+        self._log_signature(o, made, decision)
+        if not plan.is_first(o) and decision.reason not in _PLANNED:
+            await self._announcer.normal(o.identity, decision.reason, f"issued a new certificate: {decision.message}")
+
+    async def _kept_key(self, o: Observed) -> keys.PrivateKey | None:
+        """Read the key that is to be kept: only the one whose public half the status recorded, and that fits."""
+        recorded = o.identity.status.certificate
+        if o.wanted.rotation_policy is not RotationPolicy.NEVER or recorded is None or isinstance(o.found, Absent):
+            return None
+        body = await self._api.get(_secret_path(o))
+        try:
+            pem = base64.b64decode(((body or {}).get("data") or {}).get(TLS_KEY, ""), validate=True)
+            key = keys.from_pem(pem)
+        except ValueError:
+            return None
+        public = key.public_key()
+        is_recorded = keys.public_key_hash(public) == recorded.public_key_hash
+        return key if is_recorded and keys.type_of(public) == o.wanted.key else None
+
+    async def _delete(self, o: Observed) -> None:
+        """Delete a Secret whose type or immutability cannot be changed."""
+        found = self._record(o)
+        if found is None:
+            return
+        known = found.metadata
+        await self._api.delete(_secret_path(o), uid=known.uid, resource_version=known.resource_version)
+        self._store.drop_secret(_secret_key(o))
+        logger.warning("deleted a secret that cannot be changed", extra={"secret": _secret_key(o)})
+
+    async def _write_bundle(self, o: Observed) -> None:
+        """Write ca.crt alone."""
+        found = self._record(o)
+        if found is None:
+            return
+        new = msgspec.structs.replace(o.facts, bundle_hash=o.trust.bundle_hash)
+        metadata = await self._api.patch(
+            _secret_path(o), render.bundle_patch(new, o.trust.bundle, found=found.metadata)
+        )
+        self._store.put_secret(_secret_key(o), metadata, new, now=o.now)
+        logger.info("wrote the bundle", extra={"identity": o.identity.key, "file": CA_CRT})
+
+    async def _write_metadata(self, o: Observed) -> None:
+        """Put labels, annotations and owner of a Secret right, and leave its files alone."""
+        found = self._record(o)
+        if found is None:
+            return
+        patch = render.metadata_patch(o.identity, o.wanted, o.facts, found=found.metadata)
+        metadata = await self._api.patch(_secret_path(o), patch)
+        self._store.put_secret(_secret_key(o), metadata, o.facts, now=o.now)
+        logger.info("mended the metadata of a secret", extra={"secret": _secret_key(o)})
+
+    # Status
+
+    async def _settle(self, identity: Identity, o: Observed | None, decision: Decision) -> datetime | None:
+        """Write the status where it differs from what is there, and say when to look again."""
+        now = times.rfc3339(self._clock())
+        if o is None:
+            before = identity.status
+            new = render.status_of(identity, decision, now=now, certificate=before.certificate, bundle=before.bundle)
+        else:
+            files = o.found.files if isinstance(o.found, Known) else None
+            new = render.identity_status(o, decision, facts=files if isinstance(files, Facts) else None)
+        if new != identity.status:
+            await self._write_status(identity, new)
+            await self._announce(identity, new, decision)
+        return decision.look_again
+
+    async def _write_status(self, identity: Identity, new: IdentityStatus) -> None:
+        path = f"{paths.identity(identity.namespace, identity.name)}/status"
+        try:
+            metadata = await self._api.patch(path, render.status_patch(identity.uid, new))
+        except (NotFoundError, ConflictError):
+            # It is gone, or another of its name has come: the watch will tell, or has told.
+            self._store.drop_identity(identity.key, identity.uid)
+            return
+        self._store.note_status(identity.key, new, metadata)
+
+    async def _announce(self, identity: Identity, new: IdentityStatus, decision: Decision) -> None:
+        """Tell of a refusal or a failure once, when it begins."""
+        before = _ready(identity.status)
+        after = _ready(new)
+        if after is None or after.status == "True" or (before is not None and before.reason == after.reason):
+            return
+        logger.warning(
+            "identity is not ready",
+            extra={"identity": identity.key, "reason": decision.reason, "why": decision.message},
+        )
+        await self._announcer.warning(identity, decision.reason, decision.message)
+
+    def _is_terminating(self, namespace: str) -> bool:
+        known = self._store.namespaces.get(namespace)
+        return known is not None and known.is_terminating
+
+    def _log_signature(self, o: Observed, made: Facts, decision: Decision) -> None:
+        logger.info(
+            "signed a certificate",
+            extra={
+                "identity": o.identity.key,
+                "uid": o.identity.uid,
+                "generation": o.identity.generation,
+                "reason": decision.reason,
+                "serial": made.serial_number,
+                "names": [*o.wanted.names.dns, *o.wanted.names.uris],
+                "not_after": times.rfc3339(made.not_after),
+                "ca": made.issuer_key_id,
+            },
+        )
+
+
+def _secret_key(o: Observed) -> str:
+    return f"{o.identity.namespace}/{o.wanted.secret_name}"
+
+
+def _secret_path(o: Observed) -> str:
+    return paths.secret(o.identity.namespace, o.wanted.secret_name)
+
+
+def _is_ours(identity: Identity, record: SecretRecord) -> bool:
+    """Ours is what carries this identity's uid, or was a predecessor's of its name, of whom there is only one."""
+    metadata = record.metadata
+    return metadata.identity_uid == identity.uid or (
+        metadata.identity_uid is not None and metadata.identity_name == identity.name
+    )
+
+
+def _holder(record: SecretRecord) -> str:
+    """Say whose a Secret is."""
+    if record.metadata.identity_uid is not None:
+        return f"identity {record.metadata.identity_name}"
+    return record.metadata.manager
+
+
+def _ready(of: IdentityStatus) -> status.Condition | None:
+    return next((condition for condition in of.conditions if condition.type == status.READY), None)

@@ -1,0 +1,150 @@
+"""One operator process: wait for what it needs, start the watches and the workers, end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import kopf
+
+from mutualtls import handlers
+from mutualtls.agenda import Agenda, Key, Kind, Priority
+from mutualtls.authorities import Authorities
+from mutualtls.core import labels
+from mutualtls.core.errors import ClusterError
+from mutualtls.events import Announcer
+from mutualtls.kube import paths, session
+from mutualtls.kube.api import API
+from mutualtls.kube.secrets import SecretWatch
+from mutualtls.kube.session import Connection
+from mutualtls.kube.store import Store
+from mutualtls.reconcile import Reconciler
+from mutualtls.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_SPARE_CONNECTIONS = 8
+"""For the watches and the lists, beside one for each worker."""
+_WAIT_S = 2.0
+
+
+async def run(settings: Settings) -> None:
+    """Run the operator until SIGTERM or SIGINT, then finish what is under way.
+
+    Raises:
+        LoginError: there is no way to the API server.
+    """
+    connection = session.connect(connections=settings.workers + _SPARE_CONNECTIONS)
+    api = API(connection.session, connection.server, timeout_s=settings.request_timeout.total_seconds())
+    try:
+        await _Operator(api, connection, settings).run()
+    finally:
+        await connection.session.close()
+
+
+def utc_now() -> datetime:
+    """Read the clock."""
+    return datetime.now(UTC)
+
+
+class _Operator:
+    """The parts of an operator, put together."""
+
+    def __init__(self, api: API, connection: Connection, settings: Settings) -> None:
+        self._api = api
+        self._connection = connection
+        self._settings = settings
+        self._store = Store()
+        self._agenda = Agenda(clock=utc_now, first_retry=settings.first_retry, last_retry=settings.last_retry)
+        self._authorities = Authorities(
+            api, self._store, namespace=settings.namespace, clock=utc_now, check=settings.authority_check
+        )
+        self._reconciler = Reconciler(
+            api,
+            self._store,
+            self._authorities,
+            self._agenda,
+            Announcer(api, clock=utc_now, instance=socket.gethostname()),
+            settings=settings,
+            clock=utc_now,
+        )
+        self._secrets = SecretWatch(
+            api,
+            self._store,
+            clock=utc_now,
+            notify=self._secret_changed,
+            relist_s=int(settings.relist.total_seconds()),
+        )
+
+    async def run(self) -> None:
+        # Kopf cancels, when it ends, every task that began after it: ours begin before.
+        background = [asyncio.create_task(self._secrets.run(), name="secrets"), *self._start_workers()]
+        try:
+            await self._run_kopf()
+        finally:
+            await self._drain(background)
+
+    def _start_workers(self) -> Iterable[asyncio.Task[None]]:
+        return [
+            asyncio.create_task(self._work(), name=f"worker {number}") for number in range(self._settings.workers)
+        ]
+
+    async def _work(self) -> None:
+        """Begin only when every Secret was listed: before that, one that was not seen may well be there."""
+        await self._secrets.is_listed.wait()
+        await self._reconciler.work()
+
+    async def _run_kopf(self) -> None:
+        await self._wait_for_cluster()
+        registry = kopf.OperatorRegistry()
+        handlers.Handlers(self._store, self._agenda, wake=self._reconciler.wake).register(registry)
+
+        @kopf.on.login(registry=registry)
+        def login(**_: object) -> kopf.AiohttpSession:
+            return kopf.AiohttpSession(server=self._connection.server, aiohttp_session=self._connection.borrowed())
+
+        logger.info("operator runs", extra={"namespace": self._settings.namespace, "server": self._connection.server})
+        await kopf.operator(registry=registry, settings=handlers.settings(), clusterwide=True, standalone=True)
+
+    async def _wait_for_cluster(self) -> None:
+        """Wait, saying so, until all that is watched can be listed and our namespace is there."""
+        said = ""
+        while why_not := await self._why_not_ready():
+            if why_not != said:
+                logger.warning("waiting for the cluster", extra={"for": why_not})
+                said = why_not
+            await asyncio.sleep(_WAIT_S)
+
+    async def _why_not_ready(self) -> str | None:
+        try:
+            for path in (paths.IDENTITIES, paths.AUTHORITIES, paths.NAMESPACES):
+                async for _ in self._api.pages(path, metadata_only=True):
+                    break
+            if await self._api.get_metadata(paths.namespace(self._settings.namespace)) is None:
+                return f"namespace {self._settings.namespace}, which holds the CA: create it"
+        except ClusterError as error:
+            return str(error)
+        return None
+
+    def _secret_changed(self, key: str, metadata: dict[str, object] | None) -> None:
+        """Wake who depends on a Secret: the identity that it names, or the authority whose CA it holds."""
+        namespace, name = key.split("/")
+        found = (metadata or {}).get("labels")
+        of_authority = found.get(labels.AUTHORITY) if isinstance(found, dict) else None
+        if namespace == self._settings.namespace and of_authority:
+            self._agenda.put(Key(Kind.AUTHORITY, of_authority), priority=Priority.FIRST)
+        for identity in self._store.identities_of_secret(namespace, name):
+            self._reconciler.wake(identity)
+
+    async def _drain(self, background: list[asyncio.Task[None]]) -> None:
+        """Hand out nothing new, let work under way end, and cancel what does not."""
+        self._agenda.close()
+        background[0].cancel()
+        _, late = await asyncio.wait(background, timeout=self._settings.drain_timeout.total_seconds())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        logger.info("operator ended", extra={"unfinished": len(late)})

@@ -1,0 +1,59 @@
+"""How the operator is set: every interval and limit, each by an environment variable of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any
+
+from mutualtls.core import times
+
+PREFIX = "MUTUALTLS_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Each field is set by `MUTUALTLS_` and its name in capitals; durations are written as in `24h` or `1h30m`."""
+
+    namespace: str = "mutualtls-system"
+    """Namespace of the CA Secrets and the ledgers."""
+    workers: int = 16
+    """How many identities are worked on at once."""
+    conflict_retry: timedelta = timedelta(seconds=30)
+    """How often a Secret that is somebody else's is looked at again."""
+    first_retry: timedelta = timedelta(seconds=1)
+    """Delay after a first failure; it doubles with every further one."""
+    last_retry: timedelta = timedelta(minutes=5)
+    """Longest delay after a failure."""
+    authority_check: timedelta = timedelta(minutes=10)
+    """How often an authority's ledger and CA Secrets are looked at when nothing happens."""
+    relist: timedelta = timedelta(minutes=10)
+    """How often what is watched is listed again, against events that were missed."""
+    sweep: timedelta = timedelta(hours=24)
+    """How often the files of every Secret are read, whatever its metadata says."""
+    request_timeout: timedelta = timedelta(seconds=30)
+    """How long one request to the API server may take."""
+    drain_timeout: timedelta = timedelta(seconds=5)
+    """How long work under way may take to end at shutdown."""
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Read the settings from environment variables.
+
+    Raises:
+        ValueError: a value is not of its setting's form; names the variable.
+    """
+    given: dict[str, Any] = {}
+    for field in fields(Settings):
+        name = PREFIX + field.name.upper()
+        if name in environment:
+            given[field.name] = _parse(name, environment[name], type(field.default))
+    return Settings(**given)
+
+
+def _parse(name: str, text: str, kind: type) -> object:
+    try:
+        return times.parse_duration(text) if kind is timedelta else kind(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
