@@ -1,0 +1,1 @@
+"""What stands behind the doors of hack/: clusters on this machine, the demo, the tests, the benchmark, the CRDs."""

@@ -1,0 +1,356 @@
+"""Kubernetes control planes on this machine: etcd, kube-apiserver and kube-controller-manager, on loopback alone.
+
+Each has a folder in the cache with all that belongs to it, its processes included: no other is ever touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import json
+import os
+import secrets
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from devtools import cache, processes, programs
+from devtools.processes import Process
+
+USERS = ("admin", "operator")
+"""Users of every cluster, both with all rights; two, so that an audit log tells the operator from the tests."""
+
+_READY_S = 60.0
+_POLL_S = 0.05
+_ATTEMPTS = 3
+_TAIL = 15
+_AUDIT_POLICY = """
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+- level: None
+  userGroups: ["system:nodes"]
+- level: Metadata
+"""
+
+
+class ClusterError(Exception):
+    """A cluster did not come up. The message holds the end of the log of what failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A running control plane."""
+
+    name: str
+    folder: Path
+    server: str
+
+    def kubeconfig(self, user: str = "admin") -> Path:
+        """Path of the kubeconfig of one of `USERS`."""
+        return self.folder / f"{user}.kubeconfig"
+
+    @property
+    def audit_log(self) -> Path:
+        """JSON lines, one a request; there only if the cluster was started with `audit`."""
+        return self.folder / "audit.log"
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        """Run kubectl as admin and return what it printed; with `check=False` also what it complained.
+
+        Raises:
+            ClusterError: it failed, which `check=False` takes for an answer.
+        """
+        command = [str(programs.kubectl()), "--kubeconfig", str(self.kubeconfig()), *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise ClusterError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout if check else done.stdout + done.stderr
+
+    def processes(self) -> dict[str, Process]:
+        """The programs by name, as they were last started."""
+        path = self.folder / "processes.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        return {name: Process(**fields) for name, fields in known.items()}
+
+    def owner(self) -> Process | None:
+        """The process with which the cluster ends; None for one that stays up."""
+        path = self.folder / "owner.json"
+        return Process(**json.loads(path.read_text())) if path.exists() else None
+
+    def start_program(self, name: str) -> None:
+        """Start one program with the arguments that it had."""
+        commands = json.loads((self.folder / "commands.json").read_text())
+        started = processes.start(commands[name], log=self.folder / f"{name}.log")
+        known = {other: asdict(process) for other, process in self.processes().items()}
+        (self.folder / "processes.json").write_text(json.dumps(known | {name: asdict(started)}))
+
+    def stop_program(self, name: str) -> None:
+        """Stop one program."""
+        self.processes()[name].stop()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the API server serves and the controller manager has made its first objects.
+
+        Raises:
+            ClusterError: a program ended, or nothing came of it in time.
+        """
+        deadline = time.monotonic() + _READY_S
+        while not (self._answers("/readyz") and self._answers("/api/v1/namespaces/default/serviceaccounts/default")):
+            ended = [name for name, process in self.processes().items() if not process.is_alive()]
+            if ended or time.monotonic() > deadline:
+                raise ClusterError(f"cluster {self.name} did not come up\n{self._tails(ended or programs.NAMES)}")
+            time.sleep(_POLL_S)
+
+    def _answers(self, path: str) -> bool:
+        token = _tokens(self.folder)["admin"]
+        request = urllib.request.Request(self.server + path, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - https
+        trust = ssl.create_default_context(cafile=self.folder / "ca.crt")
+        try:
+            with urllib.request.urlopen(request, context=trust, timeout=5) as answer:  # noqa: S310 - https
+                return bool(answer.status == 200)  # noqa: PLR2004 - OK
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _tails(self, names: tuple[str, ...] | list[str]) -> str:
+        ends = []
+        for name in names:
+            log = self.folder / f"{name}.log"
+            lines = log.read_text().splitlines()[-_TAIL:] if log.exists() else []
+            ends.append("\n".join([f"--- {name}", *lines]))
+        return "\n".join(ends)
+
+
+def start(name: str, *, audit: bool = False, owned: bool = False) -> Cluster:
+    """Start a cluster and wait until it serves. An `owned` one belongs to this process: `sweep` ends it after us.
+
+    Raises:
+        ClusterError: there is one of that name, or it did not come up.
+        BuildError: the programs could not be built.
+    """
+    paths = programs.control_plane()
+    if find(name) is not None:
+        raise ClusterError(f"cluster {name} is there already: hack/cluster down {name}")
+    for attempt in range(1, _ATTEMPTS + 1):
+        cluster = _lay_out(name, paths, audit=audit, owned=owned)
+        try:
+            for program in programs.NAMES:
+                cluster.start_program(program)
+            cluster.wait_until_ready()
+        except ClusterError as error:
+            stop(cluster)
+            # A port that was free may have been taken by another meanwhile.
+            if attempt == _ATTEMPTS or "address already in use" not in str(error):
+                raise
+        except BaseException:
+            stop(cluster)
+            raise
+        else:
+            return cluster
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def stop(cluster: Cluster) -> None:
+    """Stop a cluster and remove its folder."""
+    for process in reversed(cluster.processes().values()):
+        process.stop()
+    shutil.rmtree(cluster.folder)
+
+
+@contextlib.contextmanager
+def running(prefix: str, *, audit: bool = False) -> Iterator[Cluster]:
+    """Run a cluster for as long as the block lasts, under a name of its own."""
+    sweep()
+    cluster = start(f"{prefix}-{os.getpid()}-{secrets.token_hex(2)}", audit=audit, owned=True)
+    try:
+        yield cluster
+    finally:
+        stop(cluster)
+
+
+def find(name: str) -> Cluster | None:
+    """Find a cluster by its name."""
+    return next((cluster for cluster in everyone() if cluster.name == name), None)
+
+
+def everyone() -> list[Cluster]:
+    """List the clusters of this cache, those that a crash left behind included."""
+    found = []
+    for state in sorted(_clusters().glob("*/cluster.json")):
+        fields = json.loads(state.read_text())
+        found.append(Cluster(name=fields["name"], folder=state.parent, server=fields["server"]))
+    return found
+
+
+def sweep() -> list[str]:
+    """Remove what a crash left behind, and return the names: clusters whose owner is gone, or none of which runs."""
+    swept = []
+    for cluster in everyone():
+        owner = cluster.owner()
+        is_orphan = owner is not None and not owner.is_alive()
+        is_dead = owner is None and not any(process.is_alive() for process in cluster.processes().values())
+        if is_orphan or is_dead:
+            stop(cluster)
+            swept.append(cluster.name)
+    return swept
+
+
+def _clusters() -> Path:
+    path = cache.folder() / "clusters"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def _lay_out(name: str, paths: dict[str, Path], *, audit: bool, owned: bool) -> Cluster:
+    """Write all that the programs of a cluster need into its folder."""
+    folder = _clusters() / name
+    folder.mkdir(mode=0o700)
+    client, peer, server, controller = _free_ports(4)
+    cluster = Cluster(name=name, folder=folder, server=f"https://127.0.0.1:{server}")
+    if owned:
+        (folder / "owner.json").write_text(json.dumps(asdict(processes.of(os.getpid()))))
+    _write_certificates(folder)
+    _write_users(cluster)
+    (folder / "audit-policy.yaml").write_text(_AUDIT_POLICY)
+    commands = {
+        "etcd": _etcd(folder, client=client, peer=peer),
+        "kube-apiserver": _apiserver(folder, etcd=client, port=server, audit=audit),
+        "kube-controller-manager": _controller_manager(folder, port=controller),
+    }
+    commands = {program: [str(paths[program]), *arguments] for program, arguments in commands.items()}
+    (folder / "commands.json").write_text(json.dumps(commands))
+    (folder / "cluster.json").write_text(json.dumps({"name": name, "server": cluster.server}))
+    return cluster
+
+
+def _etcd(folder: Path, *, client: int, peer: int) -> list[str]:
+    return [
+        f"--data-dir={folder / 'etcd'}",
+        "--unsafe-no-fsync",
+        f"--listen-client-urls=http://127.0.0.1:{client}",
+        f"--advertise-client-urls=http://127.0.0.1:{client}",
+        f"--listen-peer-urls=http://127.0.0.1:{peer}",
+        "--log-level=warn",
+    ]
+
+
+def _apiserver(folder: Path, *, etcd: int, port: int, audit: bool) -> list[str]:
+    arguments = [
+        f"--etcd-servers=http://127.0.0.1:{etcd}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        "--endpoint-reconciler-type=none",
+        f"--tls-cert-file={folder / 'server.crt'}",
+        f"--tls-private-key-file={folder / 'server.key'}",
+        f"--token-auth-file={folder / 'tokens.csv'}",
+        "--authorization-mode=Node,RBAC",
+        f"--service-account-key-file={folder / 'service-account.key'}",
+        f"--service-account-signing-key-file={folder / 'service-account.key'}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        "--service-cluster-ip-range=10.0.0.0/24",
+    ]
+    if audit:
+        arguments += [f"--audit-policy-file={folder / 'audit-policy.yaml'}", f"--audit-log-path={folder / 'audit.log'}"]
+    return arguments
+
+
+def _controller_manager(folder: Path, *, port: int) -> list[str]:
+    return [
+        f"--kubeconfig={folder / 'admin.kubeconfig'}",
+        f"--authentication-kubeconfig={folder / 'admin.kubeconfig'}",
+        f"--authorization-kubeconfig={folder / 'admin.kubeconfig'}",
+        f"--service-account-private-key-file={folder / 'service-account.key'}",
+        f"--root-ca-file={folder / 'ca.crt'}",
+        "--leader-elect=false",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+    ]
+
+
+def _free_ports(count: int) -> list[int]:
+    """Find ports that are free now, all at once so that they differ."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _write_users(cluster: Cluster) -> None:
+    tokens = {user: secrets.token_urlsafe(24) for user in USERS}
+    lines = [f"{token},{user},{user},system:masters\n" for user, token in tokens.items()]
+    _write_private(cluster.folder / "tokens.csv", "".join(lines))
+    for user, token in tokens.items():
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": cluster.name,
+                    "cluster": {"server": cluster.server, "certificate-authority": str(cluster.folder / "ca.crt")},
+                }
+            ],
+            "users": [{"name": user, "user": {"token": token}}],
+            "contexts": [{"name": cluster.name, "context": {"cluster": cluster.name, "user": user}}],
+            "current-context": cluster.name,
+        }
+        _write_private(cluster.kubeconfig(user), yaml.safe_dump(config))
+
+
+def _tokens(folder: Path) -> dict[str, str]:
+    lines = (folder / "tokens.csv").read_text().splitlines()
+    return {user: token for token, user, *_ in (line.split(",") for line in lines)}
+
+
+def _write_certificates(folder: Path) -> None:
+    """Make a CA for the API server, its serving certificate, and the key that signs service accounts' tokens."""
+    ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster CA")])
+    ca = _certificate(ca_key.public_key(), name, name).add_extension(
+        x509.BasicConstraints(ca=True, path_length=None), critical=True
+    )
+    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("kubernetes.default.svc")]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
+    server = _certificate(server_key.public_key(), subject, name).add_extension(
+        x509.SubjectAlternativeName(addresses), critical=False
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "ca.crt").write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(pem))
+    (folder / "server.crt").write_bytes(server.sign(ca_key, hashes.SHA256()).public_bytes(pem))
+    for file, key in (("server.key", server_key), ("service-account.key", ec.generate_private_key(ec.SECP256R1()))):
+        # The API server reads its own key as PKCS#8, too, but the service accounts' as SEC 1 only.
+        form = serialization.PrivateFormat.TraditionalOpenSSL
+        text = key.private_bytes(pem, form, serialization.NoEncryption()).decode()
+        _write_private(folder / file, text)
+
+
+def _certificate(key: ec.EllipticCurvePublicKey, subject: x509.Name, issuer: x509.Name) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return x509.CertificateBuilder(
+        subject_name=subject,
+        issuer_name=issuer,
+        public_key=key,
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - datetime.timedelta(days=1),
+        not_valid_after=now + datetime.timedelta(days=365),
+    )
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
