@@ -39,16 +39,24 @@ class Process:
         fields = _fields(self.pid)
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
-    def stop(self) -> None:
-        """Ask it to end, and end it if it does not."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if not self.is_alive():
-                return
+    def stop(self) -> bool:
+        """Ask it to end, and end it if it does not. Return whether it ended by itself."""
+        return self._end(signal.SIGTERM) or not self._end(signal.SIGKILL)
+
+    def kill(self) -> None:
+        """End it without asking."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> bool:
+        """Send a signal and wait for the end. Return whether it came in time."""
+        deadline = time.monotonic() + _STOP_S
+        if self.is_alive():
             os.kill(self.pid, number)
-            deadline = time.monotonic() + _STOP_S
-            while self.is_alive() and time.monotonic() < deadline:
-                _reap(self.pid)
-                time.sleep(_POLL_S)
+        while self.is_alive():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_S)
+        return True
 
 
 def start(command: Sequence[str], *, log: Path, environment: dict[str, str] | None = None) -> Process:

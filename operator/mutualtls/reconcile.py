@@ -149,6 +149,7 @@ class Reconciler:
             found=self._found(identity, wanted.secret_name),
             now=now,
             verify_before=now - self._settings.sweep,
+            look_before=now - self._settings.conflict_retry,
         )
 
     def _found(self, identity: Identity, secret_name: str) -> Found:
@@ -158,7 +159,7 @@ class Reconciler:
         if not isinstance(record, SecretRecord):
             return Unread()
         if not _is_ours(identity, record):
-            return Foreign(holder=_holder(record))
+            return Foreign(holder=_holder(record), seen=record.verified)
         if record.files is None:
             return Unread()
         return Known(files=record.files, metadata_hash=record.metadata.metadata_hash, verified=record.verified)
@@ -167,6 +168,8 @@ class Reconciler:
         """Do what was decided. A Secret that is not as it was thought to be is looked at, and decided about anew."""
         try:
             match decision.action:
+                case Action.LOOK:
+                    await self._look(o)
                 case Action.READ:
                     await self._read(o)
                 case Action.ISSUE:

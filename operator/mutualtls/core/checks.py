@@ -22,6 +22,8 @@ class Action(Enum):
     """What is to be done."""
 
     NOTHING = auto()
+    LOOK = auto()
+    """Look at the Secret's metadata again, then decide again."""
     READ = auto()
     """Read the Secret's body first, then decide again."""
     ISSUE = auto()
@@ -44,6 +46,8 @@ class Foreign:
     """A Secret of that name is somebody else's. `holder` says whose, as far as its metadata tells."""
 
     holder: str
+    seen: datetime
+    """When its metadata was last looked at. The watch does not tell of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,9 @@ class Observed:
     found: Found
     now: datetime
     verify_before: datetime
-    """A Secret whose body was last seen before this is read again (the slow sweep)."""
+    """A Secret of ours whose body was last seen before this, or then, is read again (the slow sweep)."""
+    look_before: datetime
+    """A Secret of somebody else's that was last seen before this, or then, is looked at again."""
 
     @property
     def facts(self) -> Facts:
@@ -104,14 +110,15 @@ class Violation:
 
 
 def secret_is_foreign(o: Observed) -> Violation | None:
-    """Never touch what does not carry this identity's uid."""
+    """Never touch what does not carry this identity's uid; see now and then whether it is still there."""
     if not isinstance(o.found, Foreign):
         return None
+    action = Action.LOOK if o.found.seen <= o.look_before else Action.NOTHING
     message = (
         f"secret {o.wanted.secret_name} exists and belongs to {o.found.holder}: delete it or set spec.secret.name "
         "to another name"
     )
-    return Violation(reason=Reason.SECRET_CONFLICT, message=message, action=Action.NOTHING)
+    return Violation(reason=Reason.SECRET_CONFLICT, message=message, action=action)
 
 
 def secret_is_unread(o: Observed) -> Violation | None:
@@ -235,7 +242,7 @@ def metadata_drifted(o: Observed) -> Violation | None:
 
 def body_was_not_seen_for_long(o: Observed) -> Violation | None:
     """The slow sweep: once a day the files themselves are read, whatever the annotations say."""
-    if not isinstance(o.found, Known) or o.found.verified >= o.verify_before:
+    if not isinstance(o.found, Known) or o.found.verified > o.verify_before:
         return None
     return Violation(reason=Reason.SECRET_UNREADABLE, message="secret was not read for long", action=Action.READ)
 

@@ -39,8 +39,8 @@ def decide(o: Observed, *, conflict_retry: timedelta, sweep: timedelta) -> Decis
     violation = next(violations, None)
     if violation is None:
         return _settled(o, sweep=sweep)
-    if violation.reason == Reason.SECRET_CONFLICT:
-        return _wait(violation, stalled=True, look_again=o.now + conflict_retry)
+    if violation.action is Action.NOTHING:
+        return _wait(violation, look_again=o.now + conflict_retry)
     if violation.action in _MAKES_A_LEAF and (why_not := _why_no_leaf(o, violation)):
         return _without_leaf(o, violation, why_not)
     return Decision(
@@ -97,13 +97,14 @@ def _without_leaf(o: Observed, violation: Violation, why_not: tuple[Reason, str]
     )
 
 
-def _wait(violation: Violation, *, stalled: bool, look_again: datetime) -> Decision:
+def _wait(violation: Violation, *, look_again: datetime) -> Decision:
+    """Leave it to the user, and look again whether something was done."""
     return Decision(
         action=Action.NOTHING,
         reason=violation.reason,
         message=violation.message,
         is_ready=False,
-        is_stalled=stalled,
+        is_stalled=True,
         look_again=look_again,
     )
 

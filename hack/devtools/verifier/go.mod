@@ -1,0 +1,3 @@
+module mutualtls.dev/verifier
+
+go 1.26.0

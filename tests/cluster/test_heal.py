@@ -1,0 +1,197 @@
+"""Secrets that are deleted, damaged, somebody else's, kept or taken over; and an operator that is interrupted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from cluster.world import World
+from devtools.operators import wait_until
+
+
+def patch(world: World, secret: str, body: dict[str, Any]) -> None:
+    """Change a Secret as somebody else."""
+    world.kubectl("patch", "secret", secret, "--type=merge", "--patch", json.dumps(body))
+
+
+def test_a_deleted_secret_comes_back(world: World) -> None:
+    """At once, with a new key, and with an Event."""
+    world.apply("orders")
+    world.wait_ready("orders")
+    serial = world.serial("orders")
+    world.kubectl("delete", "secret", "orders-mtls")
+    world.wait_reissued("orders", serial)
+    wait_until(lambda: world.events("orders"), "the healing is told")
+
+    assert [("Normal", "SecretMissing")] == world.events("orders")
+
+
+DAMAGES = [
+    pytest.param({"tls.crt": "bm8gY2VydGlmaWNhdGU="}, "SecretUnreadable", id="tls.crt is no certificate"),
+    pytest.param({"tls.key": "bm8ga2V5"}, "SecretUnreadable", id="tls.key is no key"),
+    pytest.param({"ca.crt": None}, "SecretIncomplete", id="ca.crt is gone"),
+]
+
+
+@pytest.mark.parametrize(("damage", "reason"), DAMAGES)
+def test_damaged_files_are_made_anew(world: World, damage: dict[str, Any], reason: str) -> None:
+    """Whatever is wrong with them, named by the Event."""
+    world.apply("orders")
+    world.wait_ready("orders")
+    serial = world.serial("orders")
+    patch(world, "orders-mtls", {"data": damage})
+    world.wait_reissued("orders", serial)
+    wait_until(lambda: world.events("orders"), "the healing is told")
+
+    assert [("Normal", reason)] == world.events("orders")
+
+
+def test_the_key_of_another_certificate_is_noticed(world: World) -> None:
+    """A planted key, valid in itself, is replaced together with the certificate."""
+    for name in ("orders", "billing"):
+        world.apply(name)
+    world.wait_ready("orders", "billing")
+    serial = world.serial("orders")
+    planted = (world.get("secret", "billing-mtls") or {})["data"]["tls.key"]
+    patch(world, "orders-mtls", {"data": {"tls.key": planted}})
+    world.wait_reissued("orders", serial)
+
+    assert planted != (world.get("secret", "orders-mtls") or {})["data"]["tls.key"]
+
+
+def test_a_changed_bundle_is_mended_alone(world: World) -> None:
+    """ca.crt is written back; key and certificate stay as they are."""
+    world.apply("orders")
+    world.wait_ready("orders")
+    before = world.files("orders-mtls")
+    patch(world, "orders-mtls", {"data": {"ca.crt": "bm8gYnVuZGxl"}})
+    wait_until(lambda: world.files("orders-mtls") == before, "the bundle is written back")
+
+
+def test_a_label_that_was_taken_off_is_put_back(world: World) -> None:
+    """For the watch that looks like a deletion; the certificate stays."""
+    world.apply("orders")
+    world.wait_ready("orders")
+    serial = world.serial("orders")
+    world.kubectl("label", "secret", "orders-mtls", "mutualtls.dev/part-")
+
+    def label() -> object:
+        return (world.get("secret", "orders-mtls") or {})["metadata"]["labels"].get("mutualtls.dev/part")
+
+    wait_until(lambda: label() == "files", "the label is back")
+    assert serial == world.serial("orders")
+
+
+def test_a_foreign_edit_that_damages_nothing_changes_nothing(world: World) -> None:
+    """Others may label our Secrets and add keys to them."""
+    world.apply("orders")
+    world.wait_ready("orders")
+    before = world.counted_writes()
+    patch(world, "orders-mtls", {"data": {"theirs": "eWVz"}, "metadata": {"labels": {"theirs": "yes"}}})
+    world.apply("next")
+    world.wait_ready("next")
+
+    assert before + world.ISSUANCE == world.counted_writes()
+    assert b"yes" == world.files("orders-mtls")["theirs"]
+
+
+def test_a_secret_of_somebody_else_is_never_touched(world: World) -> None:
+    """It is refused with what to do, and taken up when the other Secret is gone."""
+    world.kubectl("create", "secret", "generic", "orders-mtls", "--from-literal=theirs=yes")
+    before = world.get("secret", "orders-mtls")
+    world.apply("orders")
+    condition = world.wait_reason("orders", "SecretConflict")
+    assert "delete it or set spec.secret.name" in condition["message"]
+    assert "True" == world.condition("orders", "Stalled")["status"]
+    assert before == world.get("secret", "orders-mtls")
+
+    world.kubectl("delete", "secret", "orders-mtls")
+    world.wait_ready("orders")
+
+
+def test_two_identities_never_share_a_secret(world: World) -> None:
+    """The second is refused and named the first; no key is certified for two."""
+    world.apply("orders", secret={"name": "shared"})
+    world.wait_ready("orders")
+    serial = world.serial("orders")
+    world.apply("billing", secret={"name": "shared"})
+    condition = world.wait_reason("billing", "SecretConflict")
+
+    assert "belongs to identity orders" in condition["message"]
+    assert serial == world.serial("orders")
+
+
+def test_a_secret_goes_with_its_identity(world: World) -> None:
+    """By garbage collection: deletionPolicy Delete is the default."""
+    world.apply("orders")
+    world.wait_ready("orders")
+    world.kubectl("delete", "mtls", "orders")
+    wait_until(lambda: world.get("secret", "orders-mtls") is None, "the secret is collected")
+
+
+def test_a_retained_secret_stays_and_is_adopted(world: World) -> None:
+    """Under Retain it outlives its identity, and a later one of the same name takes it over as it is."""
+    world.apply("orders", secret={"deletionPolicy": "Retain"})
+    world.wait_ready("orders")
+    files = world.files("orders-mtls")
+    world.kubectl("delete", "mtls", "orders")
+    world.apply("other")
+    world.wait_ready("other")
+    assert files == world.files("orders-mtls")
+
+    world.apply("orders")
+    world.wait_ready("orders")
+    metadata = (world.get("secret", "orders-mtls") or {})["metadata"]
+    assert files == world.files("orders-mtls")
+    assert (world.get("mtls", "orders") or {})["metadata"]["uid"] == metadata["annotations"]["mutualtls.dev/identity-uid"]
+    assert 1 == len(metadata["ownerReferences"])
+
+
+def test_a_restart_writes_nothing(world: World) -> None:
+    """An operator that finds all as it left it leaves it so."""
+    for name in ("orders", "billing", "shipping"):
+        world.apply(name)
+    world.wait_ready("orders", "billing", "shipping")
+    assert world.operator.stop()
+    before = world.writes(everywhere=True)
+    world.operator.start()
+    world.apply("next")
+    world.wait_ready("next")
+    after = world.writes(everywhere=True)[len(before) :]
+
+    assert {("create", "secrets", "next-mtls"), ("patch", "mutualtlsidentities/status", "next")} == set(after)
+
+
+def test_what_happened_while_the_operator_was_away_is_made_good(world: World) -> None:
+    """A deleted Secret, a damaged one, a changed spec and a new identity, all found at the start."""
+    for name in ("deleted", "damaged", "changed", "untouched"):
+        world.apply(name)
+    world.wait_ready("deleted", "damaged", "changed", "untouched")
+    serials = {name: world.serial(name) for name in ("deleted", "damaged", "changed", "untouched")}
+    assert world.operator.stop()
+    world.kubectl("delete", "secret", "deleted-mtls")
+    patch(world, "damaged-mtls", {"data": {"tls.crt": "bm8gY2VydGlmaWNhdGU="}})
+    world.apply("changed", usages=["client auth"])
+    world.apply("new")
+    world.operator.start()
+    for name in ("deleted", "damaged", "changed"):
+        world.wait_reissued(name, serials[name])
+    world.wait_ready("new")
+
+    assert serials["untouched"] == world.serial("untouched")
+
+
+def test_a_killed_operator_goes_on_where_it_was(world: World) -> None:
+    """SIGKILL in the middle of fifty issuances; all are ready in the end, and there is one CA of each kind."""
+    names = [f"identity-{number}" for number in range(50)]
+    world.kubectl("apply", "--filename", "-", stdin="---\n".join(world.manifest(name) for name in names))
+    wait_until(lambda: any(resource == "secrets" for _, resource, _ in world.writes()), "the first secret is written")
+    world.operator.kill()
+    world.operator.start()
+    world.wait_ready(*names)
+    secrets = world.kubectl("get", "secrets", "--output", "name").split()
+    cas = world.cluster.kubectl("get", "secrets", "--namespace=mutualtls-system", "--output", "name").split()
+
+    assert 50 == len(secrets)
+    assert ["secret/mutualtls-ca.default.issuing.1", "secret/mutualtls-ca.default.root.1"] == cas

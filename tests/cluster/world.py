@@ -1,0 +1,123 @@
+"""The cluster as a test sees it: one namespace, kubectl, the files of Secrets, and what the operator wrote."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+from devtools.clusters import Cluster
+from devtools.operators import Operator, wait_until
+
+WRITES = frozenset({"create", "update", "patch", "delete"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The cluster as a test sees it, from one namespace."""
+
+    ISSUANCE: ClassVar[Counter[tuple[str, str]]] = Counter(
+        {("create", "secrets"): 1, ("patch", "mutualtlsidentities/status"): 1}
+    )
+    """Writes of one first issuance."""
+
+    cluster: Cluster
+    operator: Operator
+    namespace: str
+
+    def kubectl(self, *arguments: str, **more: Any) -> str:
+        """Run kubectl in the namespace."""
+        return self.cluster.kubectl("--namespace", self.namespace, *arguments, **more)
+
+    def apply(self, name: str, *, annotations: dict[str, str] | None = None, **spec: Any) -> None:
+        """Apply an identity."""
+        self.kubectl("apply", "--filename", "-", stdin=self.manifest(name, annotations=annotations, **spec))
+
+    def refused(self, name: str, **spec: Any) -> str:
+        """Apply an identity that the API server must refuse, and return what kubectl prints."""
+        before = self.kubectl("get", "mtls", "--output", "name")
+        said = self.kubectl("apply", "--filename", "-", stdin=self.manifest(name, **spec), check=False)
+        assert before == self.kubectl("get", "mtls", "--output", "name")
+        return said
+
+    def manifest(self, name: str, *, annotations: dict[str, str] | None = None, **spec: Any) -> str:
+        """Write the manifest of an identity."""
+        metadata = {"name": name, "namespace": self.namespace, "annotations": annotations or {}}
+        body = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSIdentity", "metadata": metadata, "spec": spec}
+        return yaml.safe_dump(body)
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Read an object; None if it is not there."""
+        text = self.kubectl("get", kind, name, "--output", "json", "--ignore-not-found")
+        return json.loads(text) if text else None
+
+    def condition(self, name: str, kind: str = "Ready") -> dict[str, Any]:
+        """Read a condition of an identity, once it is about the spec of now; empty before."""
+        body = self.get("mtls", name) or {"metadata": {"generation": 0}}
+        for condition in body.get("status", {}).get("conditions", ()):
+            if condition["type"] == kind and condition["observedGeneration"] == body["metadata"]["generation"]:
+                return dict(condition)
+        return {}
+
+    def wait_ready(self, *names: str) -> None:
+        """Wait until identities are ready for the spec they have now."""
+        for name in names:
+            wait_until(lambda: self.condition(name).get("status") == "True", f"{name} is ready")  # noqa: B023
+
+    def wait_reason(self, name: str, reason: str) -> dict[str, Any]:
+        """Wait until the Ready condition of an identity has a reason, and return the condition."""
+        wait_until(lambda: self.condition(name).get("reason") == reason, f"{name} is {reason}")
+        return self.condition(name)
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Read the status of an identity."""
+        body = self.get("mtls", name)
+        assert body is not None
+        return dict(body["status"])
+
+    def serial(self, name: str) -> str:
+        """Read the serial number that the status of an identity shows."""
+        return str(self.status(name)["certificate"]["serialNumber"])
+
+    def wait_reissued(self, name: str, old_serial: str) -> None:
+        """Wait until an identity has another certificate and is ready."""
+        wait_until(lambda: self.serial(name) != old_serial, f"{name} has another certificate than {old_serial}")
+        self.wait_ready(name)
+
+    def files(self, secret: str) -> dict[str, bytes]:
+        """Read the data of a Secret."""
+        body = self.get("secret", secret)
+        assert body is not None
+        return {name: base64.b64decode(content) for name, content in body["data"].items()}
+
+    def save_files(self, secret: str, folder: Path) -> Path:
+        """Write the data of a Secret into a folder, as kubelet does, and return the folder."""
+        folder.mkdir(exist_ok=True)
+        for name, content in self.files(secret).items():
+            (folder / name).write_bytes(content)
+        return folder
+
+    def events(self, name: str) -> list[tuple[str, str]]:
+        """List type and reason of the Events about an identity."""
+        listed = json.loads(self.kubectl("get", "events", "--output", "json"))["items"]
+        return [(event["type"], event["reason"]) for event in listed if event["involvedObject"]["name"] == name]
+
+    def counted_writes(self) -> Counter[tuple[str, str]]:
+        """Count the operator's writes in this namespace by verb and resource, Events apart."""
+        return Counter((verb, resource) for verb, resource, _ in self.writes() if resource != "events")
+
+    def writes(self, *, everywhere: bool = False) -> list[tuple[str, str, str]]:
+        """List verb, resource (with subresource) and name of all writes of the operator, in this namespace."""
+        found = []
+        for line in self.cluster.audit_log.read_text().splitlines():
+            entry = json.loads(line)
+            target = entry.get("objectRef", {})
+            is_ours = entry["user"]["username"] == "operator" and entry["verb"] in WRITES
+            if is_ours and (everywhere or target.get("namespace") == self.namespace):
+                subresource = f"/{target['subresource']}" if "subresource" in target else ""
+                found.append((entry["verb"], target["resource"] + subresource, target.get("name", "")))
+        return found
