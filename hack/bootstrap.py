@@ -1,7 +1,7 @@
 """What every door of hack/ goes through: `bootstrap.py MODULE ARGUMENT...` runs a module in the project's environment.
 
 The environment is a virtual environment in the cache, made from requirements.txt when it is first needed. Standard
-library only, and readable by an old Python, so that it can say which one is needed.
+library only, and nothing that Python 3.6 cannot read, so that it can say which Python is needed.
 """
 
 import fcntl
@@ -11,75 +11,74 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 OLDEST = (3, 11)
 CANDIDATES = ("python3.13", "python3.12", "python3.11")
-HERE = os.path.dirname(os.path.abspath(__file__))
-REQUIREMENTS = os.path.join(HERE, "requirements.txt")
+HERE = Path(__file__).resolve().parent
+REQUIREMENTS = HERE / "requirements.txt"
 
 
-def main():
+def main() -> None:
     """Run the module that the first argument names, in the project's environment."""
     if sys.version_info < OLDEST or os.environ.get("PYTHON"):
         _change_python()
-    python = _environment()
-    paths = [os.path.join(os.path.dirname(HERE), "operator"), HERE]
-    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
-    os.execv(python, [python, "-m"] + sys.argv[1:])
+    python = str(_environment())
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parent / "operator"), str(HERE)])
+    os.execv(python, [python, "-m", *sys.argv[1:]])
 
 
-def _change_python():
+def _change_python() -> None:
     """Go on under the Python that PYTHON names, or under a newer one from the PATH."""
     wanted = os.environ.pop("PYTHON", None)
     found = [path for path in map(shutil.which, [wanted] if wanted else CANDIDATES) if path]
     if not found:
-        version = ".".join(map(str, sys.version_info[:2]))
-        sys.exit("hack: needs Python 3.11 or later: found %s; name another by PYTHON=/path/to/python3" % (wanted or version))
-    os.execv(found[0], [found[0], os.path.abspath(__file__)] + sys.argv[1:])
+        here = wanted or ".".join(map(str, sys.version_info[:2]))
+        sys.exit(f"hack: needs Python 3.11 or later: found {here}; name another by PYTHON=/path/to/python3")
+    os.execv(found[0], [found[0], str(Path(__file__).resolve()), *sys.argv[1:]])
 
 
-def cache():
+def cache() -> Path:
     """Folder of all that is costly to make: MUTUALTLS_CACHE, else mutualtls in the user's cache."""
-    usual = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "mutualtls")
-    return os.environ.get("MUTUALTLS_CACHE") or usual
+    named = os.environ.get("MUTUALTLS_CACHE")
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mutualtls"
+    return Path(named) if named else usual
 
 
-def _environment():
+def _environment() -> Path:
     """Make the environment unless it is there, and return its Python. Two at once are safe: one waits."""
-    with open(REQUIREMENTS, "rb") as file:
-        key = hashlib.sha256(file.read() + sys.version.encode()).hexdigest()[:12]
-    folder = os.path.join(cache(), "environments", "python%d.%d-%s" % (sys.version_info[0], sys.version_info[1], key))
-    python = os.path.join(folder, "bin", "python")
-    complete = os.path.join(folder, "complete")
-    if not os.path.exists(complete):
-        os.makedirs(os.path.dirname(folder), exist_ok=True)
-        with open(folder + ".lock", "w") as lock:
+    key = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = cache() / "environments" / f"python{sys.version_info[0]}.{sys.version_info[1]}-{key}"
+    complete = folder / "complete"
+    if not complete.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with Path(f"{folder}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not os.path.exists(complete):
-                _install(folder, python)
-                open(complete, "w").close()
-    return python
+            if not complete.exists():
+                _install(folder)
+                complete.touch()
+    return folder / "bin" / "python"
 
 
-def _install(folder, python):
+def _install(folder: Path) -> None:
     """Make the environment. It is made in place, as one cannot be moved; the file `complete` says that it is whole."""
     _say("preparing the Python environment, once: about a minute")
     begun = time.monotonic()
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    log = folder + ".log"
-    with open(log, "w") as output:
-        command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--requirement", REQUIREMENTS]
+    shutil.rmtree(str(folder), ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    log = Path(f"{folder}.log")
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    with log.open("w") as output:
+        command = [*pip, "--requirement", str(REQUIREMENTS)]
         failed = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
     if failed:
-        with open(log) as output:
-            sys.stderr.write("".join(output.readlines()[-15:]))
-        sys.exit("hack: pip could not install requirements.txt: the whole log is %s" % log)
-    _say("prepared in %d s" % (time.monotonic() - begun))
+        sys.stderr.write("".join(log.read_text().splitlines(True)[-15:]))
+        sys.exit(f"hack: pip could not install requirements.txt: the whole log is {log}")
+    _say(f"prepared in {time.monotonic() - begun:.0f} s")
 
 
-def _say(text):
-    sys.stderr.write("hack: %s\n" % text)
+def _say(text: str) -> None:
+    sys.stderr.write(f"hack: {text}\n")
     sys.stderr.flush()
 
 

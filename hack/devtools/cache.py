@@ -14,7 +14,7 @@ import bootstrap
 
 def folder() -> Path:
     """Folder of the cache; the caller need not ask whether it is there."""
-    path = Path(bootstrap.cache())
+    path = bootstrap.cache()
     path.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -42,7 +42,7 @@ def up(name: _Name = DEFAULT) -> None:
 @app.command()
 def down(
     name: _Name = DEFAULT,
-    everyone: Annotated[bool, typer.Option("--all", help="All clusters, those in use included.")] = False,  # noqa: FBT002
+    everyone: Annotated[bool, typer.Option("--all", help="All clusters, those in use included.")] = False,
 ) -> None:
     """Stop a cluster and remove it, and what a crash left of others."""
     chosen = [cluster for cluster in clusters.everyone() if everyone or cluster.name == name]

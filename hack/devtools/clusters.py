@@ -96,9 +96,12 @@ class Cluster:
     def start_program(self, name: str) -> None:
         """Start one program with the arguments that it had."""
         commands = json.loads((self.folder / "commands.json").read_text())
-        started = processes.start(commands[name], log=self.folder / f"{name}.log")
-        known = {other: asdict(process) for other, process in self.processes().items()}
-        (self.folder / "processes.json").write_text(json.dumps(known | {name: asdict(started)}))
+        self.take_in(name, processes.start(commands[name], log=self.folder / f"{name}.log"))
+
+    def take_in(self, name: str, process: Process) -> None:
+        """Make a process part of the cluster: it ends with it."""
+        known = {other: asdict(one) for other, one in self.processes().items()}
+        (self.folder / "processes.json").write_text(json.dumps(known | {name: asdict(process)}))
 
     def stop_program(self, name: str) -> None:
         """Stop one program."""

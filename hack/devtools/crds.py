@@ -18,7 +18,8 @@ from mutualtls.core import authority, identity, labels
 FOLDER = Path(__file__).parents[2] / "crds"
 
 _DEFS = "#/$defs/"
-_SPEC = {
+_Rules = tuple[dict[str, str], ...]
+_SPEC: dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct], _Rules, _Rules]] = {
     labels.IDENTITY_KIND: (identity.IdentitySpec, identity.IdentityStatus, identity.CEL_ON_SPEC, identity.CEL_ON_ROOT),
     labels.AUTHORITY_KIND: (
         authority.AuthoritySpec,
@@ -125,8 +126,9 @@ def crd(kind: str, *, plural: str, short_name: str, scope: str, columns: list[di
 
 
 def _column(name: str, path: str, *, wide: bool = False, kind: str = "string") -> dict[str, Any]:
-    """Write a column of `kubectl get`; `wide` ones show with `-o wide` only. Times are strings: a date column prints
-    `<invalid>` for the future.
+    """Write a column of `kubectl get`; `wide` ones show with `-o wide` only.
+
+    Times are strings: a date column prints `<invalid>` for the future.
     """
     return {"name": name, "type": kind, "jsonPath": path} | ({"priority": 1} if wide else {})
 
@@ -176,7 +178,9 @@ def text_of(definition: dict[str, Any]) -> str:
     return head + yaml.safe_dump(definition, sort_keys=False, width=120, allow_unicode=True)
 
 
-def main(check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if a file is old.")] = False) -> None:  # noqa: FBT002
+def main(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if a file is old.")] = False,
+) -> None:
     """Write the CRDs in crds/ from the typed model."""
     old = []
     for name, definition in crds().items():

@@ -51,6 +51,7 @@ class Operator:
         command = [sys.executable, "-m", "mutualtls", "run", "--log-format", "json"]
         environment = {**os.environ, **self.settings, "KUBECONFIG": str(self.cluster.kubeconfig("operator"))}
         self.process = processes.start(command, log=self.log, environment=environment)
+        self.cluster.take_in("operator", self.process)
 
     def stop(self) -> bool:
         """End it by SIGTERM, as kubelet does, and return whether it obeyed within ten seconds."""

@@ -258,9 +258,7 @@ class Authorities:
                 "name": labels.ca_secret_name(authority.name, announced.role, announced.number),
                 "labels": _labels(authority.name, labels.PART_CA),
             },
-            "data": {
-                name: base64.b64encode(content).decode() for name, content in rotation.secret_data(made).items()
-            },
+            "data": {name: base64.b64encode(content).decode() for name, content in rotation.secret_data(made).items()},
         }
         try:
             await self._api.create(paths.secrets(self._namespace), body)

@@ -1,5 +1,7 @@
-"""Kubernetes Events about identities, for `kubectl describe`: one when something was healed, refused or re-issued for
-another reason than its time, and none for a first issuance or a renewal.
+"""Kubernetes Events about identities, for `kubectl describe`.
+
+One when something was healed, refused or re-issued for another reason than its time; none for a first issuance or a
+renewal.
 """
 
 from __future__ import annotations

@@ -19,7 +19,14 @@ from mutualtls.authorities import Authorities, generate
 from mutualtls.core import desired, facts, issue, keys, plan, render, status, times
 from mutualtls.core.checks import Absent, Action, Foreign, Found, Known, Observed, Unread
 from mutualtls.core.desired import Wanted
-from mutualtls.core.errors import AlreadyExistsError, AuthorityError, ClusterError, ConflictError, NotFoundError, SpecError
+from mutualtls.core.errors import (
+    AlreadyExistsError,
+    AuthorityError,
+    ClusterError,
+    ConflictError,
+    NotFoundError,
+    SpecError,
+)
 from mutualtls.core.facts import CA_CRT, TLS_KEY, Facts
 from mutualtls.core.identity import Identity, IdentityStatus, RotationPolicy
 from mutualtls.core.plan import Decision
@@ -136,9 +143,7 @@ class Reconciler:
         except SpecError as error:
             return None, plan.refused(error)
         observed = self._observe(identity, wanted, trust)
-        return observed, plan.decide(
-            observed, conflict_retry=self._settings.conflict_retry, sweep=self._settings.sweep
-        )
+        return observed, plan.decide(observed, conflict_retry=self._settings.conflict_retry, sweep=self._settings.sweep)
 
     def _observe(self, identity: Identity, wanted: Wanted, trust: Trust) -> Observed:
         now = self._clock()
@@ -215,9 +220,7 @@ class Reconciler:
         asked = times.validity(o.now, o.wanted.duration, within=o.trust.signing.validity if o.trust.signing else None)
         ca = await self._authorities.ca_for(o.trust.name, not_after=asked.not_after)
         key = await self._kept_key(o) or await generate(o.wanted.key)
-        leaf = issue.leaf(
-            key.public_key(), ca, names=o.wanted.names, usages=o.wanted.usages, validity=asked
-        )
+        leaf = issue.leaf(key.public_key(), ca, names=o.wanted.names, usages=o.wanted.usages, validity=asked)
         chain, ca_pem = issue.to_pem(leaf, ca.certificate), o.trust.bundle
         made = facts.of_leaf(leaf, intermediates=[ca.certificate], encoding=o.wanted.encoding, ca=ca_pem)
         files = render.Files(key=keys.to_pem(key, o.wanted.encoding), chain=chain, ca=ca_pem)

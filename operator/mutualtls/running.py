@@ -88,9 +88,7 @@ class _Operator:
             await self._drain(background)
 
     def _start_workers(self) -> Iterable[asyncio.Task[None]]:
-        return [
-            asyncio.create_task(self._work(), name=f"worker {number}") for number in range(self._settings.workers)
-        ]
+        return [asyncio.create_task(self._work(), name=f"worker {number}") for number in range(self._settings.workers)]
 
     async def _work(self) -> None:
         """Begin only when every Secret was listed: before that, one that was not seen may well be there."""

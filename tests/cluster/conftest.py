@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
+
 from cluster.world import World
 from devtools import clusters, operators
 from devtools.clusters import Cluster
@@ -21,6 +22,8 @@ AUTHORITY = {
     "metadata": {"name": "default"},
     "spec": {"leaf": {"minDuration": "1m"}},
 }
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A cluster with an audit log, for all tests."""

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from cluster.world import World
 from devtools.operators import wait_until
 
@@ -24,7 +25,7 @@ def test_a_deleted_secret_comes_back(world: World) -> None:
     world.wait_reissued("orders", serial)
     wait_until(lambda: world.events("orders"), "the healing is told")
 
-    assert [("Normal", "SecretMissing")] == world.events("orders")
+    assert world.events("orders") == [("Normal", "SecretMissing")]
 
 
 DAMAGES = [
@@ -93,7 +94,7 @@ def test_a_foreign_edit_that_damages_nothing_changes_nothing(world: World) -> No
     world.wait_ready("next")
 
     assert before + world.ISSUANCE == world.counted_writes()
-    assert b"yes" == world.files("orders-mtls")["theirs"]
+    assert world.files("orders-mtls")["theirs"] == b"yes"
 
 
 def test_a_secret_of_somebody_else_is_never_touched(world: World) -> None:
@@ -103,7 +104,7 @@ def test_a_secret_of_somebody_else_is_never_touched(world: World) -> None:
     world.apply("orders")
     condition = world.wait_reason("orders", "SecretConflict")
     assert "delete it or set spec.secret.name" in condition["message"]
-    assert "True" == world.condition("orders", "Stalled")["status"]
+    assert world.condition("orders", "Stalled")["status"] == "True"
     assert before == world.get("secret", "orders-mtls")
 
     world.kubectl("delete", "secret", "orders-mtls")
@@ -144,8 +145,10 @@ def test_a_retained_secret_stays_and_is_adopted(world: World) -> None:
     world.wait_ready("orders")
     metadata = (world.get("secret", "orders-mtls") or {})["metadata"]
     assert files == world.files("orders-mtls")
-    assert (world.get("mtls", "orders") or {})["metadata"]["uid"] == metadata["annotations"]["mutualtls.dev/identity-uid"]
-    assert 1 == len(metadata["ownerReferences"])
+    assert (world.get("mtls", "orders") or {})["metadata"]["uid"] == metadata["annotations"][
+        "mutualtls.dev/identity-uid"
+    ]
+    assert len(metadata["ownerReferences"]) == 1
 
 
 def test_a_restart_writes_nothing(world: World) -> None:
@@ -193,5 +196,5 @@ def test_a_killed_operator_goes_on_where_it_was(world: World) -> None:
     secrets = world.kubectl("get", "secrets", "--output", "name").split()
     cas = world.cluster.kubectl("get", "secrets", "--namespace=mutualtls-system", "--output", "name").split()
 
-    assert 50 == len(secrets)
-    assert ["secret/mutualtls-ca.default.issuing.1", "secret/mutualtls-ca.default.root.1"] == cas
+    assert len(secrets) == 50
+    assert cas == ["secret/mutualtls-ca.default.issuing.1", "secret/mutualtls-ca.default.root.1"]

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import verify
-from cluster.world import World
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+
+from cluster import verify
+from cluster.world import World
+from devtools import handshakes
 from devtools.operators import wait_until
 
 
@@ -42,9 +44,9 @@ def test_the_status_equals_the_certificate(world: World) -> None:
 
     assert f"{leaf.serial_number:x}" == status["certificate"]["serialNumber"]
     assert leaf.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ") == status["certificate"]["notAfter"]
-    assert "orders-mtls" == status["secretName"]
-    assert ["NAME", "READY", "REASON", "SECRET", "EXPIRES", "AGE"] == table[0].split()
-    assert ["orders", "True", "Issued", "orders-mtls"] == table[1].split()[:4]
+    assert status["secretName"] == "orders-mtls"
+    assert table[0].split() == ["NAME", "READY", "REASON", "SECRET", "EXPIRES", "AGE"]
+    assert table[1].split()[:4] == ["orders", "True", "Issued", "orders-mtls"]
 
 
 KEYS = [
@@ -70,7 +72,7 @@ def test_every_key_type_verifies_and_shakes_hands(
     assert header in (files / "tls.key").read_text().splitlines()[0]
     for use in ("server", "client"):
         verify.chain(files, name=name, use=use)
-    assert (name, name) == verify.handshake(files, files, name=name)
+    assert (name, name) == handshakes.handshake(files, files, name=name)
 
 
 def test_openssl_shakes_hands_both_ways_and_refuses_who_has_no_certificate(world: World, tmp_path: Path) -> None:
@@ -98,9 +100,9 @@ def test_openssl_shakes_hands_both_ways_and_refuses_who_has_no_certificate(world
         serving.communicate()
         log.close()
 
-    assert 0 == with_files.returncode, with_files.stderr.decode()
+    assert with_files.returncode == 0, with_files.stderr.decode()
     assert b"Verify return code: 0 (ok)" in with_files.stdout
-    assert 0 != without.returncode
+    assert without.returncode != 0
 
 
 def test_an_issuance_takes_two_writes(world: World) -> None:
@@ -111,7 +113,7 @@ def test_an_issuance_takes_two_writes(world: World) -> None:
     expected = {("create", "secrets"): 10, ("patch", "mutualtlsidentities/status"): 10}
 
     assert expected == world.counted_writes()
-    assert [] == world.events("identity-0")
+    assert world.events("identity-0") == []
 
 
 def test_no_key_reaches_a_log_an_event_or_a_status(world: World) -> None:

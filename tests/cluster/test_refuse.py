@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from cluster.world import World
 
 WRONG = [
@@ -15,14 +16,10 @@ WRONG = [
     pytest.param({"duration": "1d"}, "must be hours, minutes and seconds such as 24h", id="duration in days"),
     pytest.param({"duration": "30s"}, "at least 1m", id="duration too short for any"),
     pytest.param({"duration": "1h", "renewBefore": "2h"}, "must be shorter than duration", id="renewed before made"),
-    pytest.param(
-        {"renewBefore": "1h", "renewBeforePercentage": 10}, "not both", id="two rules of renewal"
-    ),
+    pytest.param({"renewBefore": "1h", "renewBeforePercentage": 10}, "not both", id="two rules of renewal"),
     pytest.param({"privateKey": {"algorithm": "DSA"}}, 'Unsupported value: "DSA"', id="unknown algorithm"),
     pytest.param({"privateKey": {"size": 2048}}, "256, 384 or 521 for ECDSA", id="RSA size for ECDSA"),
-    pytest.param(
-        {"privateKey": {"algorithm": "Ed25519", "encoding": "SEC1"}}, "SEC1 for ECDSA", id="SEC1 for Ed25519"
-    ),
+    pytest.param({"privateKey": {"algorithm": "Ed25519", "encoding": "SEC1"}}, "SEC1 for ECDSA", id="SEC1 for Ed25519"),
     pytest.param(
         {"secret": {"annotations": {"reflector.example.com/copy": "true"}}},
         "without a domain prefix",
@@ -34,7 +31,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("spec", "said"), WRONG)
 def test_a_wrong_spec_is_refused_at_apply(world: World, spec: dict[str, Any], said: str) -> None:
-    """kubectl says what is wrong and what to do, and nothing is stored."""
+    """Kubectl says what is wrong and what to do, and nothing is stored."""
     printed = world.refused("orders", **spec)
 
     assert said in printed
@@ -64,8 +61,8 @@ def test_a_name_of_others_is_refused_by_the_operator(world: World, name: str) ->
     condition = world.wait_reason("orders", "NotPermitted")
 
     assert f"spec.dnsNames[0]: {name} is not permitted" in condition["message"]
-    assert "True" == world.condition("orders", "Stalled")["status"]
-    assert [("Warning", "NotPermitted")] == world.events("orders")
+    assert world.condition("orders", "Stalled")["status"] == "True"
+    assert world.events("orders") == [("Warning", "NotPermitted")]
     assert world.get("secret", "orders-mtls") is None
 
 
@@ -130,6 +127,6 @@ def test_explain_reads_like_documentation(world: World) -> None:
     printed = world.kubectl("explain", "mutualtlsidentity.spec")
     fields = [line for line in printed.splitlines() if line.startswith("  ") and "\t<" in line]
 
-    assert 11 == len(fields)
+    assert len(fields) == 11
     assert "<no description>" not in world.kubectl("explain", "mutualtlsidentity.spec", "--recursive=false")
     assert "What the identity is and how its files are made" in printed

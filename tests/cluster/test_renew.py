@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import verify
+
 from cluster.world import World
+from devtools import handshakes
 from devtools.operators import wait_until
 
 
@@ -24,9 +25,9 @@ def test_a_certificate_is_renewed_in_time_with_a_new_key_and_two_writes(world: W
 
     assert (old / "tls.key").read_bytes() != (new / "tls.key").read_bytes()
     assert (old / "ca.crt").read_bytes() == (new / "ca.crt").read_bytes()
-    assert (name, name) == verify.handshake(old, new, name=name)
+    assert (name, name) == handshakes.handshake(old, new, name=name)
     assert counted["patch", "secrets"] + counted["create", "secrets"] == counted["patch", "mutualtlsidentities/status"]
-    assert [] == world.events("orders")
+    assert world.events("orders") == []
 
 
 CHANGES = [
@@ -55,7 +56,7 @@ def test_a_changed_spec_gets_a_new_certificate_and_an_event(world: World, change
 
 
 def test_a_key_is_kept_under_never(world: World) -> None:
-    """rotationPolicy Never: another certificate, the same key."""
+    """RotationPolicy Never: another certificate, the same key."""
     world.apply("orders", privateKey={"rotationPolicy": "Never"})
     world.wait_ready("orders")
     key, serial = world.files("orders-mtls")["tls.key"], world.serial("orders")
@@ -93,7 +94,7 @@ def test_labels_and_annotations_follow_the_spec_and_leave_others_alone(world: Wo
     wait_until(lambda: "tier" in metadata()["labels"], "the new label is there")
     assert "team" not in metadata()["labels"]
     assert "note" not in metadata()["annotations"]
-    assert "yes" == metadata()["labels"]["theirs"]
+    assert metadata()["labels"]["theirs"] == "yes"
     assert serial == world.serial("orders")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
+
 from devtools.clusters import Cluster
 from devtools.operators import Operator, wait_until
 

@@ -36,7 +36,7 @@ def run(
         str | None, typer.Option(help="Namespace that holds the CA. Default: mutualtls-system.")
     ] = None,
     log_format: Annotated[LogFormat, typer.Option(help="Form of the log lines.")] = LogFormat.TEXT,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log what is looked at, too.")] = False,  # noqa: FBT002
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log what is looked at, too.")] = False,
 ) -> None:
     """Run the operator until it is told to stop (SIGTERM, Ctrl-C).
 

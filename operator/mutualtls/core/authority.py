@@ -58,9 +58,9 @@ class SelfSignedSpec(Resource, frozen=True, kw_only=True):
 class RootSpec(Resource, frozen=True, kw_only=True):
     """Where the root comes from."""
 
-    self_signed: Annotated[
-        SelfSignedSpec, schema.field("A root that the operator makes and signs itself.")
-    ] = SelfSignedSpec()
+    self_signed: Annotated[SelfSignedSpec, schema.field("A root that the operator makes and signs itself.")] = (
+        SelfSignedSpec()
+    )
 
 
 class IssuingSpec(Resource, frozen=True, kw_only=True):
@@ -156,7 +156,9 @@ class CAStatus(Resource, frozen=True, kw_only=True):
     number: Annotated[int, schema.field("Number of the CA generation. Never used twice.")]
     state: Annotated[State, schema.field("Making, Published, Active, Retiring, Withdrawn, Gone or Lost.")]
     fingerprint: Annotated[str, schema.text("SHA-256 of the certificate's DER, lower-case hex.", longest=64)]
-    key_id: Annotated[str, schema.text("Subject key identifier, lower-case hex.", longest=64)] = msgspec.field(name="keyID")
+    key_id: Annotated[str, schema.text("Subject key identifier, lower-case hex.", longest=64)] = msgspec.field(
+        name="keyID"
+    )
     not_after: Annotated[str, schema.field("End of its validity.", format="date-time")]
     certificate: Annotated[str, schema.text("The certificate as PEM.", longest=16384)]
 

@@ -141,9 +141,7 @@ def files_are_damaged(o: Observed) -> Violation | None:
     if not isinstance(damage, Damage):
         return None
     replaced = damage.reason in {Reason.SECRET_TYPE_WRONG, Reason.SECRET_IMMUTABLE}
-    return Violation(
-        reason=damage.reason, message=damage.message, action=Action.REPLACE if replaced else Action.ISSUE
-    )
+    return Violation(reason=damage.reason, message=damage.message, action=Action.REPLACE if replaced else Action.ISSUE)
 
 
 def issuer_is_not_in_use(o: Observed) -> Violation | None:

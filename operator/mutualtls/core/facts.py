@@ -22,7 +22,7 @@ from mutualtls.core.reasons import Reason
 
 TLS_KEY, TLS_CRT, CA_CRT = "tls.key", "tls.crt", "ca.crt"
 FILES = (TLS_KEY, TLS_CRT, CA_CRT)
-SECRET_TYPE = "kubernetes.io/tls"  # noqa: S105 - the type of the object, no password
+SECRET_TYPE = "kubernetes.io/tls"
 
 _USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: Usage.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH: Usage.CLIENT_AUTH}
 
@@ -143,4 +143,3 @@ def _names(alternative: x509.SubjectAlternativeName) -> Names:
         else:
             uris.append(str(name.value))
     return Names(dns=tuple(dns), uris=tuple(uris))
-

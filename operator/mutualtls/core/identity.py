@@ -140,16 +140,14 @@ _RENEW_WITHIN_LIFE = schema.rule(
     "must be shorter than duration",
     fieldPath=".renewBefore",
 )
-_DNS_NAME = (
-    r"^(\*\.)?([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
-)
+_DNS_NAME = r"^(\*\.)?([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
 
 
 class IdentitySpec(Resource, frozen=True, kw_only=True):
     """What the identity is and how its files are made.
 
-    An empty spec works: it is a server and client identity for the Service and the service account of the identity's own name, in
-    the Secret NAME-mtls, from the authority `default`.
+    An empty spec works: it is a server and client identity for the Service and the service account of the identity's
+    own name, in the Secret NAME-mtls, from the authority `default`.
     """
 
     authority: Annotated[
@@ -237,13 +235,11 @@ class IdentityStatus(Resource, frozen=True, kw_only=True):
             "Ready: the Secret holds valid files for the spec. Stalled: only a change by the user can help."
         ),
     ] = ()
-    certificate: Annotated[
-        CertificateStatus | None, schema.field("The certificate that is in the Secret.")
-    ] = None
+    certificate: Annotated[CertificateStatus | None, schema.field("The certificate that is in the Secret.")] = None
     secret_name: Annotated[str | None, schema.text("Name of the Secret that holds the files.", longest=253)] = None
-    bundle: Annotated[
-        str | None, schema.text("Hash of the CA bundle (ca.crt) that is in the Secret.", longest=80)
-    ] = None
+    bundle: Annotated[str | None, schema.text("Hash of the CA bundle (ca.crt) that is in the Secret.", longest=80)] = (
+        None
+    )
 
 
 CEL_ON_SPEC = (_ONE_NAME_AT_LEAST, _ONE_RENEWAL_RULE, _RENEW_WITHIN_LIFE)

@@ -59,9 +59,9 @@ def issuing(
     return builder.sign(parent.key, _digest(parent.key))
 
 
-def leaf(public_key: PublicKey, ca: CA, *, names: Names, usages: tuple[Usage, ...], validity: Validity) -> (
-    x509.Certificate
-):
+def leaf(
+    public_key: PublicKey, ca: CA, *, names: Names, usages: tuple[Usage, ...], validity: Validity
+) -> x509.Certificate:
     """Sign a leaf. Its subject is empty and its SAN therefore critical (RFC 5280 §4.2.1.6).
 
     Nothing is checked: that the names may be held and the validity lies within the CA's is the caller's business.

@@ -53,9 +53,7 @@ def decide(o: Observed, *, conflict_retry: timedelta, sweep: timedelta) -> Decis
 
 def refused(error: SpecError) -> Decision:
     """Refuse a spec whole, naming every fault. Only a change of the spec or of a permit can help."""
-    return Decision(
-        action=Action.NOTHING, reason=error.reason, message=str(error), is_ready=False, is_stalled=True
-    )
+    return Decision(action=Action.NOTHING, reason=error.reason, message=str(error), is_ready=False, is_stalled=True)
 
 
 def without_authority(name: str) -> Decision:

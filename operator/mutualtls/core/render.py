@@ -112,14 +112,14 @@ def status_of(
         observed_generation=identity.generation,
         conditions=conditions,
         certificate=certificate,
-        secret_name=identity.secret_name,
+        secret_name=identity.secret_name if certificate else None,
         bundle=bundle,
     )
 
 
 def status_patch(uid: str, new: IdentityStatus) -> dict[str, Any]:
     """Write a merge patch for `/status`. Fields that went away are taken away."""
-    fields = dict.fromkeys(("certificate", "bundle"))
+    fields = dict.fromkeys(("certificate", "secretName", "bundle"))
     return {"metadata": {"uid": uid}, "status": fields | msgspec.to_builtins(new)}
 
 

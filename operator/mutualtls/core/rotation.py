@@ -95,7 +95,9 @@ def _signing(ledger: Ledger, held: Mapping[CAId, CA | None], *, now: datetime) -
         return Hold(Reason.KEY_LOST, "the ledger names no CA that signs: restore the ConfigMap from a backup")
     ca = held[Role.ISSUING, issuing.number]
     if ca is None:
-        return Hold(Reason.KEY_LOST, f"the key of issuing CA {issuing.number} is gone: restore its Secret from a backup")
+        return Hold(
+            Reason.KEY_LOST, f"the key of issuing CA {issuing.number} is gone: restore its Secret from a backup"
+        )
     if now >= ca.validity.not_after:
         return Hold(Reason.CA_EXPIRED, f"issuing CA {issuing.number} expired at {times.rfc3339(ca.validity.not_after)}")
     lost = None

@@ -78,7 +78,5 @@ def _in_use(ca: CAGeneration) -> CAInUse:
     certificate = x509.load_pem_x509_certificate(ca.certificate.encode())
     return CAInUse(
         chain_hash=bundle.chain_hash([certificate]),
-        validity=times.Validity(
-            not_before=certificate.not_valid_before_utc, not_after=certificate.not_valid_after_utc
-        ),
+        validity=times.Validity(not_before=certificate.not_valid_before_utc, not_after=certificate.not_valid_after_utc),
     )

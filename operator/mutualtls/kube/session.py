@@ -104,14 +104,11 @@ def _fresh_token(path: Path) -> aiohttp.ClientMiddlewareType:
     """Send the service account's token as it is in its file now: kubelet replaces it there before it expires."""
     token, read_at = "", -_TOKEN_AGE_S
 
-    async def authorize(
-        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
+    async def authorize(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         nonlocal token, read_at
         if time.monotonic() - read_at >= _TOKEN_AGE_S:
-            token, read_at = path.read_text().strip(), time.monotonic()
+            token, read_at = path.read_text().strip(), time.monotonic()  # noqa: ASYNC240 - a tmpfs
         request.headers["Authorization"] = f"Bearer {token}"
         return await handler(request)
 
     return authorize
-

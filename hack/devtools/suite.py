@@ -1,0 +1,71 @@
+"""The command behind hack/test: all checks and tests, or the parts that are named, and a table of what came of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("operator", "hack", "tests")
+
+_PYTHON = (sys.executable, "-m")
+_RUFF = (*_PYTHON, "ruff")
+PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "lint": (
+        (*_RUFF, "check", *SOURCES),
+        (*_RUFF, "format", "--check", *SOURCES),
+        (*_PYTHON, "codespell_lib", *SOURCES, "docs", "examples", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"),
+        (*_PYTHON, "devtools.crds", "--check"),
+    ),
+    "types": ((*_PYTHON, "mypy", "operator/mutualtls", "hack/devtools", "tests"),),
+    "imports": ((str(Path(sys.executable).with_name("lint-imports")),),),
+    "core": ((*_PYTHON, "pytest", "-q", "tests/core"),),
+    "cluster": ((*_PYTHON, "pytest", "-q", "tests/cluster"),),
+}
+FIX = ((*_RUFF, "check", "--fix", *SOURCES), (*_RUFF, "format", *SOURCES), (*_PYTHON, "devtools.crds"))
+
+console = Console(highlight=False)
+
+
+def main(
+    parts: Annotated[list[str] | None, typer.Argument(help=f"Any of {', '.join(PARTS)}; all by default.")] = None,
+) -> None:
+    """Run the linters, the type checker, the import contracts and the test rings; `fix` mends what can be mended."""
+    if parts == ["fix"]:
+        raise typer.Exit(code=max(map(_run, FIX)))
+    unknown = set(parts or ()) - PARTS.keys()
+    if unknown:
+        console.print(f"hack/test: no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        raise typer.Exit(code=2)
+    results = {part: _timed(part) for part in parts or PARTS}
+    table = Table("Part", "Result", "Seconds", box=None)
+    for part, (failed, seconds) in results.items():
+        table.add_row(part, "[red]failed[/red]" if failed else "[green]passed[/green]", f"{seconds:.0f}")
+    console.print()
+    console.print(table)
+    raise typer.Exit(code=any(failed for failed, _ in results.values()))
+
+
+def _timed(part: str) -> tuple[bool, float]:
+    """Run all commands of a part, whatever comes of the first, and tell whether one failed and how long it took."""
+    console.rule(part, align="left")
+    begun = time.monotonic()
+    statuses = [_run(command) for command in PARTS[part]]
+    return any(statuses), time.monotonic() - begun
+
+
+def _run(command: tuple[str, ...]) -> int:
+    sys.stdout.flush()
+    return subprocess.run(command, cwd=ROOT, env=os.environ, check=False).returncode
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,339 @@
+"""What the tests of the core begin from: an authority with its CAs, an identity, and a Secret as the API holds it.
+
+All that is slow to make (keys, CAs) is made once. Nothing here reads a clock or talks to anybody.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from mutualtls.core import authority as authorities
+from mutualtls.core import desired, facts, identity, issue, keys, labels, ledger, plan, render, rotation, secret, times
+from mutualtls.core import trust as trusts
+from mutualtls.core.authority import Authority
+from mutualtls.core.checks import Absent, Action, Found, Known, Observed
+from mutualtls.core.errors import AuthorityError
+from mutualtls.core.facts import Facts
+from mutualtls.core.identity import Algorithm, Identity
+from mutualtls.core.issue import CA
+from mutualtls.core.keys import KeyType, PrivateKey
+from mutualtls.core.ledger import Ledger, Role
+from mutualtls.core.plan import Decision
+from mutualtls.core.reasons import Reason
+from mutualtls.core.rotation import CAId, Hold, Make, Sign, Step, Write
+from mutualtls.core.trust import Trust
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+DAY, HOUR, MINUTE, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
+
+P256 = KeyType(Algorithm.ECDSA, 256)
+P384 = KeyType(Algorithm.ECDSA, 384)
+P521 = KeyType(Algorithm.ECDSA, 521)
+RSA = KeyType(Algorithm.RSA, 2048)
+ED25519 = KeyType(Algorithm.ED25519, 256)
+KEY_TYPES = (P256, P384, P521, RSA, ED25519)
+
+UID = "6c0e8f6e-5a6f-4c39-9c11-6f6b3c0a4f10"
+"""uid of the identity `shop/orders`."""
+OTHER = {"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1"}
+"""An entry of `managedFields` of somebody else, without its fields."""
+
+_versions = itertools.count(100)
+
+
+@functools.cache
+def key(kind: KeyType = P256, number: int = 0) -> PrivateKey:
+    """Make a key once for each kind and number."""
+    del number
+    return keys.generate(kind)
+
+
+# Authorities
+
+
+def authority(name: str = "default", **spec: Any) -> Authority:
+    """An authority with a spec in the API's words."""
+    metadata = {"name": name, "uid": f"uid-of-{name}", "generation": 1, "resourceVersion": "1"}
+    return authorities.parse({"metadata": metadata, "spec": spec})
+
+
+@dataclass(slots=True)
+class Home:
+    """The operator's namespace: the ledger as text and the CA Secrets, all that survives a crash."""
+
+    ledger_text: str | None = None
+    ledger_version: int = 0
+    secrets: dict[CAId, CA] = field(default_factory=dict)
+    made: list[CAId] = field(default_factory=list)
+    """Every CA Secret that was ever created, in order."""
+
+    def read_ledger(self) -> Ledger | None:
+        """Read the ledger as an operator does that has just started."""
+        return None if self.ledger_text is None else ledger.decode(self.ledger_text)
+
+    def held(self) -> dict[CAId, CA | None]:
+        """Read the CA Secrets that the ledger tells of, and refuse those that are another's."""
+        known = self.read_ledger()
+        held: dict[CAId, CA | None] = {}
+        for recorded in known.generations if known else ():
+            found = self.secrets.get((recorded.role, recorded.number))
+            if found is not None:
+                rotation.check_held(recorded, found)
+            held[recorded.role, recorded.number] = found
+        return held
+
+    def next_step(self, of: Authority, *, now: datetime = NOW, evidence: str | None = None) -> Step:
+        """Say what an operator would do that has just read everything."""
+        known = self.read_ledger()
+        if known is None:
+            return rotation.first_ledger(of, evidence)
+        return rotation.next_step(known, self.held(), now=now)
+
+    def write_ledger(self, new: Ledger) -> None:
+        """Write the ledger."""
+        self.ledger_text = ledger.encode(new)
+        self.ledger_version += 1
+
+    def make(self, of: Authority, step: Make, made_key: PrivateKey, *, now: datetime = NOW) -> CA:
+        """Make the CA that a step asks for, without creating its Secret."""
+        announced = step.announced
+        root = self.held().get((Role.ROOT, announced.issuer)) if announced.issuer is not None else None
+        return rotation.certify(of, announced, made_key, root, now=now)
+
+    def create(self, name: CAId, ca: CA) -> bool:
+        """Create a CA Secret. What is there stays (409)."""
+        if name in self.secrets:
+            return False
+        self.secrets[name] = ca
+        self.made.append(name)
+        return True
+
+    def act(self, of: Authority, step: Write | Make, *, now: datetime = NOW) -> None:
+        """Do what a step says, whole."""
+        match step:
+            case Write():
+                self.write_ledger(step.ledger)
+            case Make():
+                name = (step.announced.role, step.announced.number)
+                self.create(name, self.make(of, step, keys.generate(rotation.key_type(of, name[0])), now=now))
+
+    def walk(self, of: Authority, *, now: datetime = NOW) -> Sign | Hold:
+        """Take steps until there is nothing more to do."""
+        for _ in range(20):
+            step = self.next_step(of, now=now)
+            if isinstance(step, Sign | Hold):
+                return step
+            self.act(of, step, now=now)
+        raise AssertionError("steps without end")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """An authority that signs."""
+
+    authority: Authority
+    ledger: Ledger
+    root: CA
+    issuing: CA
+
+    @property
+    def trust(self) -> Trust:
+        """What it offers."""
+        return trusts.of(self.authority, self.ledger)
+
+
+def signer(name: str = "default", *, made: datetime = NOW - DAY, **spec: Any) -> Signer:
+    """An authority that made its CAs a day ago."""
+    of, home = authority(name, **spec), Home()
+    step = home.walk(of, now=made)
+    known, root = home.read_ledger(), home.secrets[Role.ROOT, 1]
+    if not isinstance(step, Sign) or known is None:
+        raise AuthorityError(step.reason if isinstance(step, Hold) else Reason.KEY_LOST, "cannot sign")
+    return Signer(authority=of, ledger=known, root=root, issuing=step.issuing)
+
+
+@functools.cache
+def default_signer() -> Signer:
+    """The authority `default`, made once."""
+    return signer()
+
+
+@functools.cache
+def other_signer() -> Signer:
+    """Another authority, made once."""
+    return signer("other")
+
+
+@functools.cache
+def signer_of(root: KeyType, issuing: KeyType) -> Signer:
+    """An authority whose CAs have keys of these types, made once."""
+    keys_of = [{"algorithm": kind.algorithm.value, "size": kind.size} for kind in (root, issuing)]
+    return signer(root={"selfSigned": {"privateKey": keys_of[0]}}, issuing={"privateKey": keys_of[1]})
+
+
+# Identities
+
+
+def identity_body(
+    name: str = "orders",
+    namespace: str = "shop",
+    *,
+    version: int = 1,
+    generation: int = 1,
+    annotations: Mapping[str, str] | None = None,
+    **spec: Any,
+) -> dict[str, Any]:
+    """An identity as JSON of the API server, with a spec in the API's words."""
+    metadata = {
+        "name": name,
+        "namespace": namespace,
+        "uid": UID if (namespace, name) == ("shop", "orders") else f"uid-of-{namespace}-{name}",
+        "generation": generation,
+        "resourceVersion": str(version),
+        "annotations": dict(annotations or {}),
+    }
+    return {"metadata": metadata, "spec": spec}
+
+
+def an_identity(name: str = "orders", namespace: str = "shop", **more: Any) -> Identity:
+    """Parse what `identity_body` writes."""
+    return identity.parse(identity_body(name, namespace, **more))
+
+
+# Secrets
+
+
+def entry_of_ours(*sections: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Write an entry of `managedFields` that says that we own everything in these sections of an object."""
+    fields = {"f:type": {}} if "type" in sections else {}
+    for section in sections:
+        if section == "data":
+            fields["f:data"] = {".": {}} | {f"f:{name}": {} for name in body["data"]}
+        elif section == "metadata":
+            fields["f:metadata"] = {
+                f"f:{part}": {".": {}} | {f"f:{name}": {} for name in body["metadata"][part]}
+                for part in ("labels", "annotations")
+            }
+    return {**OTHER, "manager": labels.FIELD_MANAGER, "fieldsV1": fields}
+
+
+def as_stored(body: dict[str, Any]) -> dict[str, Any]:
+    """Give a body what the API server adds: uid, version, and us as the manager of all its fields."""
+    metadata = {
+        **body["metadata"],
+        "uid": body["metadata"].get("uid", f"uid-of-{body['metadata']['name']}"),
+        "resourceVersion": str(next(_versions)),
+        "managedFields": [entry_of_ours("type", "data", "metadata", body=body)],
+    }
+    return {**body, "metadata": metadata}
+
+
+def merged(target: object, patch: object) -> Any:
+    """Apply a merge patch (RFC 7396)."""
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+def decoded(body: Mapping[str, Any]) -> dict[str, bytes]:
+    """Read the data of a Secret."""
+    return {name: base64.b64decode(content) for name, content in body["data"].items()}
+
+
+def encoded(**data: bytes) -> dict[str, str]:
+    """Write data of a Secret."""
+    return {name: base64.b64encode(content).decode() for name, content in data.items()}
+
+
+# Reconciling, as the shell does it
+
+
+def observed(
+    of: Identity,
+    by: Signer | None = None,
+    *,
+    found: Found | None = None,
+    now: datetime = NOW,
+    trust: Trust | None = None,
+) -> Observed:
+    """Gather what a decision rests on."""
+    offered = trust or (by or default_signer()).trust
+    return Observed(
+        identity=of,
+        wanted=desired.wanted(of, offered),
+        trust=offered,
+        found=found or Absent(),
+        now=now,
+        verify_before=now - DAY,
+        look_before=now - 30 * SECOND,
+    )
+
+
+def issued(o: Observed, by: Signer | None = None, *, with_key: PrivateKey | None = None) -> tuple[Facts, render.Files]:
+    """Sign what is wanted."""
+    ca = (by or default_signer()).issuing
+    leaf_key = with_key or key(o.wanted.key)
+    life = times.validity(o.now, o.wanted.duration, within=ca.validity)
+    leaf = issue.leaf(leaf_key.public_key(), ca, names=o.wanted.names, usages=o.wanted.usages, validity=life)
+    made = facts.of_leaf(leaf, intermediates=[ca.certificate], encoding=o.wanted.encoding, ca=o.trust.bundle)
+    files = render.Files(
+        key=keys.to_pem(leaf_key, o.wanted.encoding), chain=issue.to_pem(leaf, ca.certificate), ca=o.trust.bundle
+    )
+    return made, files
+
+
+def secret_of(o: Observed, by: Signer | None = None) -> dict[str, Any]:
+    """The Secret that a first issuance makes, as the API server stores it."""
+    made, files = issued(o, by)
+    return as_stored(render.secret(o.identity, o.wanted, made, files))
+
+
+def known(body: Mapping[str, Any], *, verified: datetime = NOW) -> Known:
+    """Know a Secret from its body."""
+    metadata = secret.parse(body["metadata"])
+    return Known(files=facts.read(body), metadata_hash=metadata.metadata_hash, verified=verified)
+
+
+def settled(by: Signer | None = None, *, now: datetime = NOW, **spec: Any) -> Observed:
+    """An identity with good files, issued now."""
+    o = observed(an_identity(**spec), by, now=now)
+    return replace(o, found=known(secret_of(o, by), verified=now))
+
+
+def decide(o: Observed) -> Decision:
+    """Decide with the intervals of the settings."""
+    return plan.decide(o, conflict_retry=30 * SECOND, sweep=DAY)
+
+
+def acted(o: Observed, body: dict[str, Any] | None, decision: Decision, by: Signer | None = None) -> dict[str, Any]:
+    """Do what was decided, and return the Secret that is there then."""
+    made, files = issued(o, by)
+    if decision.action in {Action.ISSUE, Action.REPLACE} and (body is None or decision.action is Action.REPLACE):
+        return as_stored(render.secret(o.identity, o.wanted, made, files))
+    if body is None:
+        raise AssertionError(f"there is no Secret for {decision.action}")
+    metadata = secret.parse(body["metadata"])
+    match decision.action:
+        case Action.ISSUE:
+            patch = render.secret_patch(o.identity, o.wanted, made, files, found=metadata)
+        case Action.WRITE_METADATA:
+            patch = render.metadata_patch(o.identity, o.wanted, o.facts, found=metadata)
+        case Action.WRITE_BUNDLE:
+            new = msgspec.structs.replace(o.facts, bundle_hash=o.trust.bundle_hash)
+            patch = render.bundle_patch(new, o.trust.bundle, found=metadata)
+        case _:
+            raise AssertionError(f"nothing is written for {decision.action}")
+    return as_stored(merged(body, patch))

@@ -1,0 +1,257 @@
+"""From spec to what is wanted: defaults, the authority's bounds, and refusals that name every fault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from core.builders import DAY, ED25519, HOUR, MINUTE, P256, P384, RSA, UID, an_identity, default_signer, identity_body
+from mutualtls.core import desired, identity, labels
+from mutualtls.core.desired import Wanted
+from mutualtls.core.errors import SpecError
+from mutualtls.core.identity import Algorithm, Encoding, Identity, RotationPolicy, Usage
+from mutualtls.core.keys import KeyType
+from mutualtls.core.names import Names
+from mutualtls.core.reasons import Reason
+
+BOTH = (Usage.CLIENT_AUTH, Usage.SERVER_AUTH)
+SHORT, LONG = "orders.shop.svc", "orders.shop.svc.cluster.local"
+SPIFFE = "spiffe://cluster.local/ns/shop/sa/orders"
+
+
+def wanted(of: Identity | None = None, **spec: Any) -> Wanted:
+    """Work out what `shop/orders` wants of the authority `default`."""
+    return desired.wanted(of or an_identity(**spec), default_signer().trust)
+
+
+def refusal(of: Identity | None = None, **spec: Any) -> SpecError:
+    """Work out why it is refused."""
+    with pytest.raises(SpecError) as error:
+        wanted(of, **spec)
+    return error.value
+
+
+def test_an_empty_spec_works() -> None:
+    """Every default in one place."""
+    expected = Wanted(
+        names=Names(dns=(SHORT, LONG), uris=(SPIFFE,)),
+        usages=BOTH,
+        key=P256,
+        encoding=Encoding.PKCS8,
+        rotation_policy=RotationPolicy.ALWAYS,
+        duration=DAY,
+        renew_before=8 * HOUR,
+        secret_name="orders-mtls",  # noqa: S106 - the name of an object
+        labels={"mutualtls.dev/part": "files", "app.kubernetes.io/managed-by": "mutualtls-operator"},
+        annotations={"mutualtls.dev/identity-name": "orders", "mutualtls.dev/identity-uid": UID},
+        owner_uid=UID,
+    )
+
+    assert expected == wanted()
+
+
+@pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        pytest.param({"services": []}, Names(uris=(SPIFFE,)), id="no services"),
+        pytest.param({"serviceAccountName": ""}, Names(dns=(SHORT, LONG)), id="no service account"),
+        pytest.param(
+            {"services": ["db", "api"], "serviceAccountName": "robot"},
+            Names(
+                dns=("api.shop.svc", "api.shop.svc.cluster.local", "db.shop.svc", "db.shop.svc.cluster.local"),
+                uris=("spiffe://cluster.local/ns/shop/sa/robot",),
+            ),
+            id="sorted",
+        ),
+        pytest.param(
+            {"dnsNames": ["*.orders.shop.svc"]},
+            Names(dns=("*.orders.shop.svc", SHORT, LONG), uris=(SPIFFE,)),
+            id="other fields do not change the default of services",
+        ),
+        pytest.param(
+            {"dnsNames": ["ORDERS.shop.svc", SHORT]}, Names(dns=(SHORT, LONG), uris=(SPIFFE,)), id="without doubles"
+        ),
+        pytest.param(
+            {"services": [], "serviceAccountName": "", "dnsNames": ["a.b.shop.svc"]},
+            Names(dns=("a.b.shop.svc",)),
+            id="a DNS name alone",
+        ),
+    ],
+)
+def test_names(spec: dict[str, Any], names: Names) -> None:
+    """Services, the service account, and what is asked for beside them."""
+    assert names == wanted(**spec).names
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "value"),
+    [
+        pytest.param({"usages": ["server auth", "client auth"]}, "usages", BOTH, id="usages in one order"),
+        pytest.param({"usages": ["client auth"]}, "usages", (Usage.CLIENT_AUTH,), id="one usage"),
+        pytest.param({"privateKey": {"algorithm": "RSA"}}, "key", RSA, id="RSA is of 2048"),
+        pytest.param({"privateKey": {"algorithm": "RSA", "size": 3072}}, "key", KeyType(Algorithm.RSA, 3072), id="3072"),
+        pytest.param({"privateKey": {"size": 384}}, "key", P384, id="P-384"),
+        pytest.param({"privateKey": {"algorithm": "Ed25519"}}, "key", ED25519, id="Ed25519"),
+        pytest.param({"privateKey": {"encoding": "SEC1"}}, "encoding", Encoding.SEC1, id="SEC1"),
+        pytest.param(
+            {"privateKey": {"algorithm": "RSA", "encoding": "PKCS1"}}, "encoding", Encoding.PKCS1, id="PKCS1"
+        ),
+        pytest.param({"privateKey": {"rotationPolicy": "Never"}}, "rotation_policy", RotationPolicy.NEVER, id="Never"),
+        pytest.param({"duration": "10m"}, "duration", 10 * MINUTE, id="shortest life"),
+        pytest.param({"duration": "168h"}, "duration", 7 * DAY, id="longest life"),
+        pytest.param({"duration": "3h"}, "renew_before", HOUR, id="a third of the duration that is asked for"),
+        pytest.param({"renewBefore": "1h30m"}, "renew_before", 90 * MINUTE, id="renewBefore"),
+        pytest.param({"renewBeforePercentage": 90}, "renew_before", 0.9 * DAY, id="renewBeforePercentage"),
+        pytest.param({"secret": {"name": "tls"}}, "secret_name", "tls", id="name of the Secret"),
+        pytest.param({"secret": {"deletionPolicy": "Retain"}}, "owner_uid", None, id="Retain has no owner"),
+    ],
+)
+def test_what_is_asked_for_is_wanted(spec: dict[str, Any], field: str, value: object) -> None:
+    """Field by field."""
+    assert value == getattr(wanted(**spec), field)
+
+
+def test_labels_and_annotations_of_the_spec_stand_beside_ours() -> None:
+    """And ours win."""
+    secret = {"labels": {"team": "a", labels.PART: "ca"}, "annotations": {"note": "b", labels.IDENTITY_UID: "c"}}
+    found = wanted(secret=secret)
+
+    assert {"team": "a", labels.PART: "files", labels.MANAGED_BY: "mutualtls-operator"} == found.labels
+    assert {"note": "b", labels.IDENTITY_NAME: "orders", labels.IDENTITY_UID: UID} == found.annotations
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "said"),
+    [
+        pytest.param({"duration": "9m59s"}, "spec.duration", "signs for 10m to 168h: 9m59s", id="too short"),
+        pytest.param({"duration": "168h1s"}, "spec.duration", "signs for 10m to 168h: 168h1s", id="too long"),
+        pytest.param({"duration": "1d"}, "spec", "not a duration", id="no duration"),
+        pytest.param({"renewBefore": "soon"}, "spec", "not a duration", id="no renewBefore"),
+        pytest.param({"renewBefore": "24h"}, "spec.renewBefore", "must be shorter", id="renewed before it is made"),
+        pytest.param({"privateKey": {"size": 2048}}, "spec.privateKey.size", "ECDSA: 2048", id="ECDSA of 2048"),
+        pytest.param(
+            {"privateKey": {"algorithm": "RSA", "size": 1024}}, "spec.privateKey.size", "RSA: 1024", id="RSA of 1024"
+        ),
+        pytest.param(
+            {"privateKey": {"algorithm": "Ed25519", "size": 384}},
+            "spec.privateKey.size",
+            "Ed25519: 384",
+            id="Ed25519 of 384",
+        ),
+        pytest.param(
+            {"privateKey": {"encoding": "PKCS1"}}, "spec.privateKey.encoding", "ECDSA: PKCS1", id="PKCS1 of ECDSA"
+        ),
+        pytest.param(
+            {"privateKey": {"algorithm": "Ed25519", "encoding": "SEC1"}},
+            "spec.privateKey.encoding",
+            "Ed25519: SEC1",
+            id="SEC1 of Ed25519",
+        ),
+        pytest.param({"services": [], "serviceAccountName": ""}, "spec", "at least one name", id="no name at all"),
+        pytest.param({"dnsNames": ["or_ders.shop.svc"]}, "spec.dnsNames[0]", "not a DNS name", id="no DNS name"),
+        pytest.param({"services": ["a b"]}, "spec.services[0]", "not a DNS name", id="no Service's name"),
+    ],
+)
+def test_what_cannot_be_is_invalid(spec: dict[str, Any], field: str, said: str) -> None:
+    """With the field and the fault."""
+    error = refusal(**spec)
+
+    assert Reason.INVALID_SPEC == error.reason
+    assert field in {fault.field for fault in error.faults}
+    assert said in str(error)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        pytest.param({"dnsNames": ["orders.shop.svc", "www.example.com"]}, "spec.dnsNames[1]", id="outside"),
+        pytest.param({"dnsNames": ["orders.other.svc"]}, "spec.dnsNames[0]", id="another namespace"),
+        pytest.param({"services": ["a", "*"]}, "spec.services[1]", id="wildcard as a Service"),
+    ],
+)
+def test_what_may_not_be_had_is_not_permitted(spec: dict[str, Any], field: str) -> None:
+    """With the index of the entry."""
+    error = refusal(**spec)
+
+    assert Reason.NOT_PERMITTED == error.reason
+    assert {field} == {fault.field for fault in error.faults}
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        pytest.param("../../other/sa/robot", id="path to another namespace"),
+        pytest.param("robot/admin", id="two segments"),
+        pytest.param("robot#x", id="fragment"),
+        pytest.param("röbot", id="not ASCII"),
+    ],
+)
+def test_a_service_account_is_one_segment_of_the_spiffe_id(account: str) -> None:
+    """Also where the schema of the API server has not judged it, as everything else in a spec is judged here again."""
+    assert Reason.INVALID_SPEC == refusal(serviceAccountName=account).reason
+
+
+def test_the_api_server_itself_is_refused_with_the_name_as_its_reason() -> None:
+    """Where `metadata.name` gives the Service."""
+    error = refusal(an_identity("kubernetes", "default"))
+
+    assert Reason.NOT_PERMITTED == error.reason
+    assert {"metadata.name"} == {fault.field for fault in error.faults}
+
+
+def test_every_fault_is_named_at_once() -> None:
+    """Nobody should have to apply five times to learn of five faults."""
+    error = refusal(
+        duration="1m",
+        privateKey={"algorithm": "RSA", "size": 1, "encoding": "SEC1"},
+        dnsNames=["a.example.com", "b.example.com"],
+    )
+    fields = [fault.field for fault in error.faults]
+
+    assert [
+        "spec.privateKey.size",
+        "spec.privateKey.encoding",
+        "spec.duration",
+        "spec.dnsNames[0]",
+        "spec.dnsNames[1]",
+    ] == fields
+    assert all(field in str(error) for field in fields)
+
+
+def test_a_spec_that_does_not_fit_the_schema_is_invalid() -> None:
+    """As one that was stored under an older CRD; nothing else of it is judged."""
+    parsed = identity.parse(identity_body(usages=["sign code"]))
+    error = refusal(parsed)
+
+    assert Reason.INVALID_SPEC == error.reason
+    assert ["spec"] == [fault.field for fault in error.faults]
+    assert "sign code" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        pytest.param(Names(dns=("a", "b")), Names(dns=("b", "a")), True, id="order does not matter"),
+        pytest.param(Names(dns=("a",)), Names(uris=("a",)), False, id="kind matters"),
+        pytest.param(Names(dns=("a",)), Names(dns=("a", "b")), False, id="number matters"),
+    ],
+)
+def test_names_are_hashed_by_their_meaning(left: Names, right: Names, *, same: bool) -> None:
+    """So that the same names are never re-issued for their order."""
+    assert same is (desired.names_hash(left) == desired.names_hash(right))
+
+
+def test_hashes_stay_what_they_are() -> None:
+    """Another form would make an upgrade write every Secret of the cluster: change the version and keep reading v1."""
+    assert "v1:17a3cefd89eb8da7d5db95fc493f9a12" == desired.names_hash(Names(dns=(SHORT,), uris=(SPIFFE,)))
+    assert "v1:68c24f4bc57394bf2467f545b252649e" == desired.metadata_hash({"a": "b", "c": None}, {"d": "e"}, "uid")
+
+
+def test_metadata_is_hashed_by_its_meaning() -> None:
+    """Order does not matter; a key that is missing is not one that is empty."""
+    one = desired.metadata_hash({"a": "1", "b": "2"}, {}, None)
+
+    assert one == desired.metadata_hash({"b": "2", "a": "1"}, {}, None)
+    assert one != desired.metadata_hash({"a": "1", "b": None}, {}, None)
+    assert one != desired.metadata_hash({}, {"a": "1", "b": "2"}, None)
+    assert one != desired.metadata_hash({"a": "1", "b": "2"}, {}, UID)

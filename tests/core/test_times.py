@@ -1,0 +1,152 @@
+"""Durations, validity, and when a leaf is renewed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from core.builders import DAY, HOUR, MINUTE, NOW, SECOND
+from mutualtls.core import times
+from mutualtls.core.times import Validity
+
+LIFE = Validity(not_before=NOW - times.BACKDATE, not_after=NOW + 24 * HOUR)
+CA_LIFE = Validity(not_before=NOW - 2 * MINUTE, not_after=NOW + 10 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        pytest.param("24h", DAY, id="hours"),
+        pytest.param("90m", 90 * MINUTE, id="minutes beyond an hour"),
+        pytest.param("45s", 45 * SECOND, id="seconds"),
+        pytest.param("1h30m", 90 * MINUTE, id="hours and minutes"),
+        pytest.param("1h2m3s", HOUR + 2 * MINUTE + 3 * SECOND, id="all three"),
+        pytest.param("1h3s", HOUR + 3 * SECOND, id="no minutes"),
+        pytest.param("0s", timedelta(), id="zero"),
+        pytest.param("87600h", 3650 * DAY, id="ten years"),
+    ],
+)
+def test_durations_are_read(text: str, duration: timedelta) -> None:
+    """Hours, minutes and seconds, each at most once and in this order."""
+    assert duration == times.parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("1d", id="days"),
+        pytest.param("24", id="no unit"),
+        pytest.param("1m1h", id="wrong order"),
+        pytest.param("1.5h", id="fraction"),
+        pytest.param("-1h", id="negative"),
+        pytest.param("1h ", id="trailing blank"),
+        pytest.param("1h\n", id="trailing newline"),
+        pytest.param("100000h", id="six digits"),
+        pytest.param("h", id="unit alone"),
+    ],
+)
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    """With the text in the message, so that its writer finds it."""
+    with pytest.raises(ValueError, match="not a duration such as 24h or 1h30m: ") as error:
+        times.parse_duration(text)
+
+    assert str(error.value).endswith(text)
+
+
+@pytest.mark.parametrize(
+    ("duration", "text"),
+    [
+        pytest.param(DAY, "24h", id="hours alone"),
+        pytest.param(90 * MINUTE, "1h30m", id="hours and minutes"),
+        pytest.param(61 * SECOND, "1m1s", id="minutes and seconds"),
+        pytest.param(timedelta(), "0s", id="zero is not empty"),
+        pytest.param(timedelta(seconds=1, microseconds=900_000), "1s", id="fractions are cut"),
+    ],
+)
+def test_durations_are_written(duration: timedelta, text: str) -> None:
+    """In the form that is read, without parts that are zero."""
+    assert text == times.format_duration(duration)
+
+
+def test_moments_are_written_in_utc_without_fractions() -> None:
+    """As the API server writes them, whatever zone they come in."""
+    moment = datetime(2026, 1, 2, 4, 4, 5, 999_999, tzinfo=timezone(HOUR))
+
+    assert times.rfc3339(moment) == "2026-01-02T03:04:05Z"
+    assert datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC) == times.from_rfc3339(times.rfc3339(moment))
+
+
+@pytest.mark.parametrize(
+    ("duration", "within", "life"),
+    [
+        pytest.param(24 * HOUR, None, LIFE, id="alone"),
+        pytest.param(HOUR, CA_LIFE, Validity(not_before=CA_LIFE.not_before, not_after=NOW + HOUR), id="CA is young"),
+        pytest.param(24 * HOUR, CA_LIFE, CA_LIFE, id="CA is young and ends earlier"),
+        pytest.param(
+            10 * HOUR,
+            Validity(not_before=NOW - DAY, not_after=NOW + 10 * HOUR),
+            Validity(not_before=NOW - times.BACKDATE, not_after=NOW + 10 * HOUR),
+            id="ends with its CA",
+        ),
+    ],
+)
+def test_validity(duration: timedelta, within: Validity | None, life: Validity) -> None:
+    """Backdated by five minutes, counted from now, and never beyond the CA's on either side."""
+    assert life == times.validity(NOW, duration, within=within)
+
+
+def test_validity_is_of_whole_seconds() -> None:
+    """Certificates hold nothing smaller, and what is compared with them must be the same."""
+    life = times.validity(NOW + timedelta(microseconds=999_999), HOUR)
+
+    assert Validity(not_before=NOW - times.BACKDATE, not_after=NOW + HOUR) == life
+
+
+def renewal(renew_before: timedelta, *, life: Validity = LIFE, uid: str = "uid") -> datetime:
+    """Work out when a leaf of 24 hours is renewed."""
+    return times.renewal_time(life, duration=24 * HOUR, renew_before=renew_before, uid=uid)
+
+
+@pytest.mark.parametrize(
+    "renew_before",
+    [pytest.param(8 * HOUR, id="a third"), pytest.param(MINUTE, id="a minute"), pytest.param(19 * HOUR, id="long")],
+)
+def test_renewal_is_earlier_than_asked_by_a_tenth_at_most(renew_before: timedelta) -> None:
+    """Many uids spread over that tenth, so that identities that were made together are not renewed together."""
+    latest = LIFE.not_after - renew_before
+    spread = {renewal(renew_before, uid=f"uid-{number}") for number in range(200)}
+
+    assert latest - renew_before / 10 - SECOND <= min(spread)
+    assert max(spread) <= latest
+    assert renew_before / 20 < max(spread) - min(spread)
+
+
+def test_renewal_of_one_uid_is_always_the_same() -> None:
+    """A restart must not move it."""
+    assert renewal(8 * HOUR) == renewal(8 * HOUR)
+    assert renewal(8 * HOUR) != renewal(8 * HOUR, uid="another")
+
+
+def test_renewal_is_at_a_whole_second() -> None:
+    """The status holds nothing smaller."""
+    assert {0} == {renewal(8 * HOUR, uid=f"uid-{number}").microsecond for number in range(20)}
+
+
+def test_a_long_renew_before_does_not_renew_for_ever() -> None:
+    """A tenth of the duration passes at least."""
+    assert renewal(24 * HOUR - SECOND) == NOW + 24 * HOUR / 10
+
+
+@pytest.mark.parametrize(
+    ("gain", "is_enough"),
+    [
+        pytest.param(DAY / 10, True, id="a tenth"),
+        pytest.param(DAY / 10 - SECOND, False, id="less than a tenth"),
+        pytest.param(-DAY, False, id="it would end earlier"),
+    ],
+)
+def test_a_renewal_must_gain_a_tenth_of_the_duration(gain: timedelta, *, is_enough: bool) -> None:
+    """Or the last hours of a CA would see one renewal after the other."""
+    assert is_enough is times.gains_enough(NOW, NOW + gain, duration=DAY)
