@@ -178,6 +178,10 @@ def text_of(definition: dict[str, Any]) -> str:
     return head + yaml.safe_dump(definition, sort_keys=False, width=120, allow_unicode=True)
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def main(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if a file is old.")] = False,
 ) -> None:
@@ -197,4 +201,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

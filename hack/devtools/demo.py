@@ -30,6 +30,10 @@ class DemoError(Exception):
     """A step did not do what it should."""
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def main(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave cluster and operator up, and say how to use them.")
@@ -162,4 +166,4 @@ def _how_to_use(cluster: Cluster, operator: operators.Operator) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -83,4 +83,8 @@ def install(cluster: Cluster) -> None:
     """Create what the operator needs: its resources' definitions and its namespace."""
     cluster.kubectl("apply", "--server-side", "--filename", str(CRDS))
     cluster.kubectl("create", "namespace", NAMESPACE)
-    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    # An established definition may still answer 429 for a moment, while its storage is being made.
+    wait_until(
+        lambda: "No resources found" in cluster.kubectl("get", "mtls,mtlsca", "--all-namespaces", check=False),
+        "the resources are served",
+    )

@@ -34,6 +34,15 @@ class Process:
             return 0.0
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
+    def peak_mib(self) -> float:
+        """Most resident memory that it ever had, in MiB; 0 when it is gone."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return 0.0
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) / 1024
+
     def cpu_s(self) -> float:
         """CPU time used so far, in seconds; 0 when it is gone."""
         fields = _fields(self.pid)

@@ -35,6 +35,10 @@ FIX = ((*_RUFF, "check", "--fix", *SOURCES), (*_RUFF, "format", *SOURCES), (*_PY
 console = Console(highlight=False)
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def main(
     parts: Annotated[list[str] | None, typer.Argument(help=f"Any of {', '.join(PARTS)}; all by default.")] = None,
 ) -> None:
@@ -68,4 +72,4 @@ def _run(command: tuple[str, ...]) -> int:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

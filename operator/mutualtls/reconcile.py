@@ -301,12 +301,16 @@ class Reconciler:
 
     async def _write_status(self, identity: Identity, new: IdentityStatus) -> None:
         path = f"{paths.identity(identity.namespace, identity.name)}/status"
+        self._store.expect_status(identity.key, new)
         try:
             metadata = await self._api.patch(path, render.status_patch(identity.uid, new))
         except (NotFoundError, ConflictError):
             # It is gone, or another of its name has come: the watch will tell, or has told.
             self._store.drop_identity(identity.key, identity.uid)
             return
+        except ClusterError:
+            self._store.expect_status(identity.key, identity.status)
+            raise
         self._store.note_status(identity.key, new, metadata)
 
     async def _announce(self, identity: Identity, new: IdentityStatus, decision: Decision) -> None:

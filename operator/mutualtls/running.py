@@ -16,7 +16,7 @@ from mutualtls.authorities import Authorities
 from mutualtls.core import labels
 from mutualtls.core.errors import ClusterError
 from mutualtls.events import Announcer
-from mutualtls.kube import paths, session
+from mutualtls.kube import echoes, paths, session
 from mutualtls.kube.api import API
 from mutualtls.kube.secrets import SecretWatch
 from mutualtls.kube.session import Connection
@@ -102,7 +102,8 @@ class _Operator:
 
         @kopf.on.login(registry=registry)
         def login(**_: object) -> kopf.AiohttpSession:
-            return kopf.AiohttpSession(server=self._connection.server, aiohttp_session=self._connection.borrowed())
+            borrowed = self._connection.borrowed(echoes.quiet_response(self._store.is_known))
+            return kopf.AiohttpSession(server=self._connection.server, aiohttp_session=borrowed)
 
         logger.info("operator runs", extra={"namespace": self._settings.namespace, "server": self._connection.server})
         await kopf.operator(registry=registry, settings=handlers.settings(), clusterwide=True, standalone=True)

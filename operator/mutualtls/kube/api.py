@@ -116,7 +116,7 @@ class API:
             ) as response:
                 if response.status != 200:  # noqa: PLR2004 - the one good status of a watch
                     raise _failure("WATCH", path, response.status, await response.read())
-                async for line in _lines(response.content):
+                async for line in lines(response.content):
                     event = msgspec.json.decode(line)
                     if event["type"] == "ERROR":
                         raise ClusterError(f"watch of {path} ended", code=event["object"].get("code", 0))
@@ -157,12 +157,12 @@ class API:
         return answer
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     """Split a stream into lines of any length; aiohttp's own way fails beyond 128 KiB."""
     rest = b""
     async for chunk in content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
             if line:
                 yield line
         if len(rest) > _LONGEST_LINE:

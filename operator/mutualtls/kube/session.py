@@ -34,9 +34,10 @@ class Connection:
     server: str
     session: aiohttp.ClientSession
 
-    def borrowed(self) -> aiohttp.ClientSession:
+    def borrowed(self, response_class: type[aiohttp.ClientResponse]) -> aiohttp.ClientSession:
         """Make a session over the same connections, for one who closes it at the end, as Kopf does."""
         return aiohttp.ClientSession(
+            response_class=response_class,
             connector=self.session.connector,
             connector_owner=False,
             headers=self.session.headers,

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from mutualtls.core import authority, identity, secret
+from mutualtls.core import authority, identity, labels, secret
 from mutualtls.core.authority import Authority, AuthorityStatus
 from mutualtls.core.facts import Damage, Facts
 from mutualtls.core.identity import Identity, IdentityStatus
@@ -62,18 +62,28 @@ class Store:
 
     # Identities
 
+    def is_known(self, kind: str, namespace: str, name: str, resource_version: str) -> bool:
+        """Tell whether an object of a watched kind is known at a version or a later one."""
+        known: Identity | Authority | None = None
+        if kind == labels.IDENTITY_KIND:
+            known = self.identities.get(f"{namespace}/{name}")
+        elif kind == labels.AUTHORITY_KIND:
+            known = self.authorities.get(name)
+        return known is not None and _version(resource_version) <= _version(known.resource_version)
+
     def note_identity(self, body: dict[str, Any]) -> Identity | None:
-        """Take in an identity. None: it is known at this version or a later one."""
+        """Take in an identity. None: nothing changed that it is worked on for, as when it is known at this version."""
         new = identity.parse(body)
         old = self.identities.get(new.key)
         if old is not None and _version(new.resource_version) <= _version(old.resource_version):
             return None
+        is_echo = old is not None and msgspec.structs.replace(old, resource_version=new.resource_version) == new
         self._forget_dependencies(old)
         self.identities[new.key] = new
         self._by_authority[new.spec.authority].add(new.key)
         self._by_namespace[new.namespace].add(new.key)
         self._by_secret[f"{new.namespace}/{new.secret_name}"].add(new.key)
-        return new
+        return None if is_echo else new
 
     def drop_identity(self, key: str, uid: str) -> None:
         """Forget an identity that is gone, unless another of its name has come since."""
@@ -81,6 +91,15 @@ class Store:
         if old is not None and old.uid == uid:
             self._forget_dependencies(old)
             del self.identities[key]
+
+    def expect_status(self, key: str, status: IdentityStatus) -> None:
+        """Take in a status that is about to be written, so that its echo is no news even when it overtakes the answer.
+
+        Where the write fails, the status that was there is to be put back by the same way.
+        """
+        old = self.identities.get(key)
+        if old is not None:
+            self.identities[key] = msgspec.structs.replace(old, status=status)
 
     def note_status(self, key: str, status: IdentityStatus, metadata: Mapping[str, Any]) -> None:
         """Take in the answer to our own write of a status.
@@ -93,7 +112,7 @@ class Store:
             return
         seen = identity.parse_metadata(metadata)
         same = (old.generation, old.reissue, old.is_deleting) == seen
-        version = metadata["resourceVersion"] if same else old.resource_version
+        version = max(metadata["resourceVersion"], old.resource_version, key=_version) if same else old.resource_version
         self.identities[key] = msgspec.structs.replace(old, status=status, resource_version=version)
 
     def identities_of_authority(self, name: str) -> tuple[str, ...]:

@@ -1,0 +1,209 @@
+"""The command behind hack/bench: identities through ours and through the yardstick (`bare`), in one run, one table.
+
+Each is measured on a cluster of its own, from the first identity that is created until the last is Ready. Figures of
+one run may be compared with one another; those of two runs may not, as machines differ and are shared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from devtools import clusters, operators, processes
+from devtools.clusters import Cluster
+from devtools.processes import Process
+from mutualtls.kube import paths, session
+from mutualtls.kube.api import API, lines
+
+NAMESPACES = 10
+CREATORS = 8
+"""How many identities are being created at once."""
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+console = Console(width=140, highlight=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What one contender needed for `count` identities."""
+
+    rate: float
+    """Identities a second."""
+    writes: float
+    """Writes an identity, beside its own creation."""
+    cpu_ms: float
+    """CPU of the controller an identity."""
+    server_ms: float
+    """CPU of API server and etcd an identity."""
+    memory_mib: float
+    """Peak of the controller's resident memory."""
+    idle_mib: float
+    """The same before the first identity."""
+    server_mib: float
+    """Peak of the API server's."""
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    counts: Annotated[list[int] | None, typer.Argument(help="Numbers of identities.")] = None,
+    rounds: Annotated[int, typer.Option(help="How often each is measured, in turn; the median is shown.")] = 3,
+) -> None:
+    """Measure ours beside a controller that only writes the two objects."""
+    contenders = {"ours": _ours, "bare": _bare}
+    chosen = counts or [500, 2000]
+    measured: dict[tuple[int, str], list[Figures]] = {(count, name): [] for count in chosen for name in contenders}
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("measuring", total=rounds * len(measured))
+        for _ in range(rounds):
+            for count, name in measured.keys():  # noqa: SIM118 - the key is the pair
+                bar.update(task, description=f"{name}, {count} identities")
+                measured[count, name].append(_measure(count, name, contenders[name]))
+                bar.advance(task)
+    console.print(_table(measured))
+
+
+def _measure(count: int, name: str, contender: Any) -> Figures:
+    with clusters.running(f"bench-{name}") as cluster:
+        operators.install(cluster)
+        for number in range(NAMESPACES):
+            cluster.kubectl("create", "namespace", f"bench-{number}")
+        with contender(cluster) as process:
+            return asyncio.run(_drive(cluster, process, count))
+
+
+@contextlib.contextmanager
+def _ours(cluster: Cluster) -> Iterator[Process]:
+    with operators.running(cluster) as operator:
+        cluster.kubectl("apply", "--filename", "-", stdin=_AUTHORITY)
+        cluster.kubectl("wait", "--for=condition=Ready", "mtlsca/default", "--timeout=60s")
+        if operator.process is None:
+            raise AssertionError("an operator that runs has a process")
+        yield operator.process
+
+
+_AUTHORITY = "{apiVersion: mutualtls.dev/v1alpha1, kind: MutualTLSAuthority, metadata: {name: default}}"
+
+
+@contextlib.contextmanager
+def _bare(cluster: Cluster) -> Iterator[Process]:
+    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig("operator"))}
+    command = [sys.executable, "-m", "devtools.bare"]
+    process = processes.start(command, log=cluster.folder / "bare.log", environment=environment)
+    try:
+        operators.wait_until(lambda: process.cpu_s() > 0.1 and process.is_alive(), "the yardstick runs")  # noqa: PLR2004 - it has begun
+        yield process
+    finally:
+        process.stop()
+
+
+async def _drive(cluster: Cluster, controller: Process, count: int) -> Figures:
+    """Create the identities, wait until all are Ready, and read the meters before and after."""
+    os.environ["KUBECONFIG"] = str(cluster.kubeconfig())
+    connection = session.connect(connections=CREATORS + 2)
+    api = API(connection.session, connection.server, timeout_s=60)
+    server = [cluster.processes()[name] for name in ("kube-apiserver", "etcd")]
+    async with connection.session:
+        ready = asyncio.create_task(_wait_for_all(connection, count))
+        await asyncio.sleep(1)  # let the watch be open and the controller idle
+        idle, writes = controller.memory_mib(), await _writes(connection)
+        cpu, server_cpu = controller.cpu_s(), sum(process.cpu_s() for process in server)
+        begun = asyncio.get_running_loop().time()
+        await _create(api, count)
+        await ready
+        seconds = asyncio.get_running_loop().time() - begun
+        return Figures(
+            rate=count / seconds,
+            writes=(await _writes(connection) - writes) / count - 1,
+            cpu_ms=(controller.cpu_s() - cpu) / count * 1000,
+            server_ms=(sum(process.cpu_s() for process in server) - server_cpu) / count * 1000,
+            memory_mib=controller.peak_mib(),
+            idle_mib=idle,
+            server_mib=server[0].peak_mib(),
+        )
+
+
+async def _create(api: API, count: int) -> None:
+    numbers = iter(range(count))
+
+    async def create() -> None:
+        for number in numbers:
+            namespace = f"bench-{number % NAMESPACES}"
+            name = f"identity-{number}"
+            metadata = {"name": name, "namespace": namespace}
+            body = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSIdentity", "metadata": metadata}
+            await api.create(paths.identity(namespace, name).rpartition("/")[0], body)
+
+    await asyncio.gather(*(create() for _ in range(CREATORS)))
+
+
+async def _wait_for_all(connection: session.Connection, count: int) -> None:
+    """Follow the identities until as many as were created are Ready."""
+    ready: set[str] = set()
+    url = f"{connection.server}{paths.IDENTITIES}"
+    async with connection.session.get(url, params={"watch": "true"}, timeout=None) as response:
+        async for line in lines(response.content):
+            body = msgspec.json.decode(line)["object"]
+            conditions = (body.get("status") or {}).get("conditions") or ()
+            if any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
+                ready.add(body["metadata"]["uid"])
+            if len(ready) >= count:
+                return
+
+
+async def _writes(connection: session.Connection) -> float:
+    """Count what the API server has served of writes to the objects that are written for an identity."""
+    resources = ("secrets", "mutualtlsidentities", "events", "configmaps")
+    async with connection.session.get(f"{connection.server}/metrics") as response:
+        text = await response.text()
+    total = 0.0
+    for line in text.splitlines():
+        if line.startswith("apiserver_request_total{"):
+            labels, _, value = line.rpartition(" ")
+            is_write = any(f'verb="{verb}"' in labels for verb in WRITES)
+            if is_write and any(f'resource="{resource}"' in labels for resource in resources):
+                total += float(value)
+    return total
+
+
+def _table(measured: dict[tuple[int, str], list[Figures]]) -> Table:
+    columns = (
+        "Identities", "Controller", "A second", "Of bare", "Writes each", "CPU each", "API server CPU each",
+        "Memory idle", "Memory peak", "API server memory",
+    )  # fmt: skip
+    table = Table(*columns, box=None)
+    for (count, name), figures in measured.items():
+        middle = {field: statistics.median(getattr(one, field) for one in figures) for field in Figures.__slots__}
+        ratios = [ours.rate / bare.rate for ours, bare in zip(figures, measured[count, "bare"], strict=True)]
+        table.add_row(
+            f"{count:,}",
+            name,
+            f"{middle['rate']:.0f}",
+            f"{statistics.median(ratios):.0%}",
+            f"{middle['writes']:.2f}",
+            f"{middle['cpu_ms']:.2f} ms",
+            f"{middle['server_ms']:.1f} ms",
+            f"{middle['idle_mib']:.0f} MiB",
+            f"{middle['memory_mib']:.0f} MiB",
+            f"{middle['server_mib']:.0f} MiB",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    session.block_client_library()
+    app()

@@ -1,0 +1,126 @@
+"""Private keys: written and read in each form, and never shown."""
+
+from __future__ import annotations
+
+import pytest
+from core.builders import ED25519, KEY_TYPES, P256, P384, P521, RSA, key
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448
+from mutualtls.core import keys
+from mutualtls.core.identity import Encoding
+from mutualtls.core.keys import KeyType
+
+FORMS = [
+    pytest.param(P256, Encoding.PKCS8, b"PRIVATE KEY", id="ECDSA in PKCS8"),
+    pytest.param(P521, Encoding.SEC1, b"EC PRIVATE KEY", id="ECDSA in SEC1"),
+    pytest.param(RSA, Encoding.PKCS8, b"PRIVATE KEY", id="RSA in PKCS8"),
+    pytest.param(RSA, Encoding.PKCS1, b"RSA PRIVATE KEY", id="RSA in PKCS1"),
+    pytest.param(ED25519, Encoding.PKCS8, b"PRIVATE KEY", id="Ed25519 in PKCS8"),
+]
+
+
+@pytest.mark.parametrize(("kind", "encoding", "header"), FORMS)
+def test_keys_are_written_and_read(kind: KeyType, encoding: Encoding, header: bytes) -> None:
+    """In the form that was asked for, which is told by its header."""
+    pem = keys.to_pem(key(kind), encoding)
+
+    assert pem.startswith(b"-----BEGIN " + header + b"-----\n")
+    assert encoding == keys.encoding_of(pem)
+    assert key(kind).public_key() == keys.from_pem(pem).public_key()
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in KEY_TYPES])
+def test_keys_are_of_the_type_that_was_asked(kind: KeyType) -> None:
+    """Algorithm and size, read back from the public half."""
+    assert kind == keys.type_of(key(kind).public_key())
+
+
+def test_every_key_is_new() -> None:
+    """Even of one type."""
+    made = {keys.public_key_hash(keys.generate(P256).public_key()) for _ in range(10)}
+
+    assert 10 == len(made)
+    assert {64} == {len(found) for found in made}
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_slow", "text"),
+    [
+        pytest.param(P384, False, "ECDSA 384", id="ECDSA"),
+        pytest.param(RSA, True, "RSA 2048", id="RSA"),
+        pytest.param(ED25519, False, "Ed25519", id="Ed25519"),
+    ],
+)
+def test_key_types_say_what_they_are(kind: KeyType, text: str, *, is_slow: bool) -> None:
+    """Only RSA takes long enough to be made in a thread."""
+    assert (is_slow, text) == (kind.is_slow, str(kind))
+
+
+def encrypted() -> bytes:
+    """Write a key under a password."""
+    return key().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x")
+    )
+
+
+def plain(of: ed448.Ed448PrivateKey) -> bytes:
+    """Write a key of an algorithm that is none of ours."""
+    return of.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"SECRET-TEXT", id="no PEM"),
+        pytest.param(b"-----BEGIN PRIVATE KEY-----\nU0VDUkVULVRFWFQ=\n-----END PRIVATE KEY-----\n", id="no key"),
+        pytest.param(encrypted(), id="encrypted"),
+        pytest.param(plain(ed448.Ed448PrivateKey.generate()), id="Ed448"),
+    ],
+)
+def test_what_is_no_key_of_ours_is_refused(pem: bytes) -> None:
+    """With a text that holds nothing of the input, and no error behind it that might."""
+    with pytest.raises(ValueError, match="private key") as error:
+        keys.from_pem(pem)
+
+    assert "SECRET" not in str(error.value)
+    assert "U0VDUkVU" not in str(error.value)
+    assert error.value.__cause__ is None
+    assert error.value.__suppress_context__ or error.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n", id="encrypted"),
+        pytest.param(b"-----BEGIN CERTIFICATE-----\n", id="certificate"),
+    ],
+)
+def test_other_pem_has_no_encoding_of_a_key(pem: bytes) -> None:
+    """So that it is never taken for one."""
+    assert keys.encoding_of(pem) is None
+
+
+def test_an_algorithm_that_is_not_supported_has_no_type() -> None:
+    """Ed448 and others are not made, so they are not recognised."""
+    assert keys.type_of(ed448.Ed448PrivateKey.generate().public_key()) is None
+
+
+def test_a_hash_of_a_public_key_is_of_the_key() -> None:
+    """Not of its form."""
+    pem = keys.to_pem(key(P256), Encoding.SEC1)
+
+    assert keys.public_key_hash(key(P256).public_key()) == keys.public_key_hash(keys.from_pem(pem).public_key())
+    assert keys.public_key_hash(key(P256).public_key()) != keys.public_key_hash(key(P256, 1).public_key())
+
+
+def test_curves_are_those_of_nist() -> None:
+    """By which verifiers know them."""
+    curves = [key(kind) for kind in (P256, P384, P521)]
+
+    assert ["secp256r1", "secp384r1", "secp521r1"] == [
+        made.curve.name for made in curves if isinstance(made, ec.EllipticCurvePrivateKey)
+    ]

@@ -1,0 +1,519 @@
+"""Decisions: what is done, what the conditions say meanwhile, and when to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+from core.builders import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    SECOND,
+    UID,
+    Signer,
+    acted,
+    an_identity,
+    decide,
+    decoded,
+    default_signer,
+    identity_body,
+    known,
+    merged,
+    observed,
+    other_signer,
+    secret_of,
+    settled,
+    signer,
+)
+from mutualtls.core import identity, plan, trust
+from mutualtls.core.checks import Absent, Action, Foreign, Known, Observed, Unread
+from mutualtls.core.errors import Fault, SpecError
+from mutualtls.core.facts import Damage, Facts
+from mutualtls.core.reasons import Reason
+from mutualtls.core.status import CertificateStatus
+from mutualtls.core.trust import Trust
+
+Change = Callable[[Observed], Observed]
+
+SUSPENDED_AUTHORITY = replace(default_signer().trust, suspended=True)
+NEW_BUNDLE = replace(default_signer().trust, bundle=b"new", bundle_hash="new")
+UNABLE = trust.of(default_signer().authority, default_signer().ledger, why_not=(Reason.KEY_LOST, "the key is gone"))
+PREPARING = trust.of(default_signer().authority, None)
+
+
+def trusting(offered: Trust) -> Change:
+    """Have another offer of the authority."""
+    return lambda o: replace(o, trust=offered)
+
+
+def missing(o: Observed) -> Observed:
+    """Have no Secret."""
+    return replace(o, found=Absent())
+
+
+def due(o: Observed) -> Observed:
+    """Look at the renewal time."""
+    return replace(o, now=o.renewal_time, verify_before=o.now - DAY)
+
+
+def expired(o: Observed) -> Observed:
+    """Look when the certificate has expired."""
+    return replace(o, now=o.facts.not_after, verify_before=o.now - DAY)
+
+
+def ordered(o: Observed) -> Observed:
+    """Order a re-issue."""
+    return replace(o, identity=msgspec.structs.replace(o.identity, reissue=o.facts.serial_number))
+
+
+def suspended(o: Observed) -> Observed:
+    """Suspend the identity."""
+    return replace(o, identity=an_identity(suspend=True))
+
+
+def renamed(o: Observed) -> Observed:
+    """Ask for other names than the certificate has."""
+    return replace(o, wanted=replace(o.wanted, names=replace(o.wanted.names, dns=("a.orders.shop.svc",))))
+
+
+def after(*changes: Change) -> Observed:
+    """Change something about good files."""
+    o = settled()
+    for change in changes:
+        o = change(o)
+    return o
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "reason", "is_ready"),
+    [
+        pytest.param((), Action.NOTHING, Reason.ISSUED, True, id="settled"),
+        pytest.param((missing,), Action.ISSUE, Reason.SECRET_MISSING, False, id="missing"),
+        pytest.param((due,), Action.ISSUE, Reason.RENEWAL_DUE, True, id="due"),
+        pytest.param((ordered,), Action.ISSUE, Reason.REISSUE_ORDERED, True, id="ordered"),
+        pytest.param((expired,), Action.ISSUE, Reason.EXPIRED, False, id="expired"),
+        pytest.param((renamed,), Action.ISSUE, Reason.NAMES_CHANGED, False, id="renamed"),
+        pytest.param((trusting(NEW_BUNDLE),), Action.WRITE_BUNDLE, Reason.BUNDLE_OLD, True, id="new bundle"),
+        pytest.param((trusting(NEW_BUNDLE), due), Action.ISSUE, Reason.RENEWAL_DUE, True, id="new bundle, and due"),
+        # An authority that is suspended
+        pytest.param((trusting(SUSPENDED_AUTHORITY),), Action.NOTHING, Reason.ISSUED, True, id="suspended authority"),
+        pytest.param(
+            (trusting(SUSPENDED_AUTHORITY), missing),
+            Action.NOTHING,
+            Reason.SUSPENDED,
+            False,
+            id="suspended authority, missing",
+        ),
+        pytest.param(
+            (trusting(SUSPENDED_AUTHORITY), due), Action.NOTHING, Reason.SUSPENDED, True, id="suspended authority, due"
+        ),
+        pytest.param(
+            (trusting(SUSPENDED_AUTHORITY), expired),
+            Action.NOTHING,
+            Reason.SUSPENDED,
+            False,
+            id="suspended authority, expired",
+        ),
+        # An identity that is suspended
+        pytest.param((suspended,), Action.NOTHING, Reason.ISSUED, True, id="suspended"),
+        pytest.param((suspended, missing), Action.NOTHING, Reason.SUSPENDED, False, id="suspended, missing"),
+        pytest.param((suspended, due), Action.NOTHING, Reason.SUSPENDED, True, id="suspended, due"),
+        pytest.param((suspended, renamed), Action.NOTHING, Reason.SUSPENDED, False, id="suspended, renamed"),
+        pytest.param((suspended, ordered), Action.ISSUE, Reason.REISSUE_ORDERED, True, id="suspended, but ordered"),
+        pytest.param(
+            (suspended, trusting(NEW_BUNDLE)), Action.WRITE_BUNDLE, Reason.BUNDLE_OLD, True, id="suspended, new bundle"
+        ),
+        pytest.param(
+            (suspended, trusting(NEW_BUNDLE), due),
+            Action.WRITE_BUNDLE,
+            Reason.BUNDLE_OLD,
+            True,
+            id="suspended, new bundle, and due",
+        ),
+        pytest.param(
+            (suspended, trusting(NEW_BUNDLE), renamed),
+            Action.WRITE_BUNDLE,
+            Reason.BUNDLE_OLD,
+            False,
+            id="suspended, new bundle, and renamed",
+        ),
+        # An authority that cannot sign
+        pytest.param((trusting(UNABLE),), Action.NOTHING, Reason.ISSUED, True, id="unable"),
+        pytest.param((trusting(UNABLE), due), Action.NOTHING, Reason.AUTHORITY_NOT_READY, True, id="unable, due"),
+        pytest.param(
+            (trusting(UNABLE), missing), Action.NOTHING, Reason.AUTHORITY_NOT_READY, False, id="unable, missing"
+        ),
+        pytest.param(
+            (trusting(UNABLE), ordered), Action.NOTHING, Reason.AUTHORITY_NOT_READY, True, id="unable, ordered"
+        ),
+        pytest.param(
+            (trusting(PREPARING), missing), Action.NOTHING, Reason.AUTHORITY_NOT_READY, False, id="preparing, missing"
+        ),
+        pytest.param(
+            (trusting(PREPARING),), Action.NOTHING, Reason.AUTHORITY_NOT_READY, False, id="preparing, files of another"
+        ),
+    ],
+)
+def test_decisions(changes: tuple[Change, ...], action: Action, reason: Reason, *, is_ready: bool) -> None:
+    """What is done, why, and whether the files serve their purpose meanwhile."""
+    decision = decide(after(*changes))
+
+    assert (action, reason, is_ready) == (decision.action, decision.reason, decision.is_ready)
+    assert not decision.is_stalled
+
+
+def test_why_nothing_is_signed_is_said_with_what_would_be() -> None:
+    """The authority's reason and message, and the identity's."""
+    decision = decide(after(trusting(UNABLE), missing))
+
+    assert (
+        "authority default cannot sign (KeyLost): the key is gone; secret orders-mtls does not exist"
+        == decision.message
+    )
+
+
+def test_files_that_are_good_are_looked_at_again_at_their_end() -> None:
+    """When nothing can be signed, as that is when they become bad."""
+    o = after(suspended, due)
+
+    assert o.facts.not_after == decide(o).look_again
+    assert decide(after(suspended, missing)).look_again is None
+
+
+def test_somebody_elses_secret_is_left_alone() -> None:
+    """Only the user can help, and is told how; it is looked at again soon."""
+    o = after(lambda o: replace(o, found=Foreign(holder="helm", seen=NOW)))
+    decision = decide(o)
+
+    assert (Action.NOTHING, Reason.SECRET_CONFLICT) == (decision.action, decision.reason)
+    assert (False, True) == (decision.is_ready, decision.is_stalled)
+    assert NOW + 30 * SECOND == decision.look_again
+    assert "belongs to helm: delete it or set spec.secret.name" in decision.message
+
+
+def test_somebody_elses_secret_is_looked_at_again_and_not_read() -> None:
+    """Its body is none of our business."""
+    o = after(lambda o: replace(o, found=Foreign(holder="helm", seen=NOW - 30 * SECOND)))
+
+    assert Action.LOOK is decide(o).action
+
+
+def test_an_unread_secret_is_read() -> None:
+    """Before anything is decided about it."""
+    assert Action.READ is decide(after(lambda o: replace(o, found=Unread()))).action
+
+
+@pytest.mark.parametrize("reason", [Reason.SECRET_TYPE_WRONG, Reason.SECRET_IMMUTABLE])
+def test_what_cannot_be_changed_is_replaced(reason: Reason) -> None:
+    """Type and immutability stay as they are for the life of a Secret."""
+    damage = Known(files=Damage(reason=reason, message="why"), metadata_hash="", verified=NOW)
+    decision = decide(after(lambda o: replace(o, found=damage)))
+
+    assert (Action.REPLACE, reason, False) == (decision.action, decision.reason, decision.is_ready)
+
+
+def test_what_cannot_be_changed_is_not_replaced_while_suspended() -> None:
+    """There would be no files at all."""
+    damage = Known(files=Damage(reason=Reason.SECRET_IMMUTABLE, message="why"), metadata_hash="", verified=NOW)
+    decision = decide(after(suspended, lambda o: replace(o, found=damage)))
+
+    assert (Action.NOTHING, Reason.SUSPENDED, False) == (decision.action, decision.reason, decision.is_ready)
+
+
+def test_a_refusal_names_every_fault() -> None:
+    """And waits for the user."""
+    faults = [Fault(field="spec.a", message="is wrong"), Fault(field="spec.b", message="is wrong, too")]
+    decision = plan.refused(SpecError(Reason.NOT_PERMITTED, faults))
+
+    assert (Action.NOTHING, Reason.NOT_PERMITTED) == (decision.action, decision.reason)
+    assert "spec.a: is wrong; spec.b: is wrong, too" == decision.message
+    assert (False, True, None) == (decision.is_ready, decision.is_stalled, decision.look_again)
+
+
+def test_an_authority_that_does_not_exist_is_the_users_to_make() -> None:
+    """Whoever makes it wakes the identity."""
+    decision = plan.without_authority("prod")
+
+    assert (Action.NOTHING, Reason.AUTHORITY_NOT_FOUND) == (decision.action, decision.reason)
+    assert (False, True, None) == (decision.is_ready, decision.is_stalled, decision.look_again)
+    assert "authority prod does not exist" in decision.message
+
+
+# When to look again
+
+
+def test_settled_files_are_looked_at_again_when_they_are_due() -> None:
+    """And the message says until when they are good."""
+    o = settled()
+    decision = decide(o)
+
+    assert o.renewal_time == decision.look_again
+    assert decision.message.startswith("certificate is valid until 2026-01-03T03:04:05Z and will be renewed at 2026-01-02T")
+
+
+def test_settled_files_are_swept() -> None:
+    """A day after they were seen, where that comes before the renewal."""
+    o = settled(duration="168h")
+
+    assert NOW + DAY == decide(o).look_again
+
+
+@pytest.mark.parametrize("uid", [f"uid-{number}" for number in range(10)])
+def test_jitter_is_within_a_tenth_of_renew_before(uid: str) -> None:
+    """Every identity of its own, so that they are not all renewed at once."""
+    o = settled()
+    o = replace(o, identity=msgspec.structs.replace(o.identity, uid=uid))
+    asked = o.facts.not_after - o.wanted.renew_before
+    look_again = decide(o).look_again
+
+    assert look_again is not None
+    assert asked - o.wanted.renew_before / 10 - SECOND <= look_again <= asked
+
+
+def test_jitter_differs_between_identities() -> None:
+    """Or it would be none."""
+    o = settled()
+    looks = {
+        decide(replace(o, identity=msgspec.structs.replace(o.identity, uid=f"uid-{number}"))).look_again
+        for number in range(20)
+    }
+
+    assert 15 < len(looks)
+
+
+def timeline(o: Observed) -> list[tuple[datetime, Action]]:
+    """Follow an identity as the agenda does: look again when it was asked, reading what is to be read."""
+    seen = []
+    for _ in range(40):
+        decision = decide(o)
+        seen.append((o.now, decision.action))
+        if decision.action is Action.READ and isinstance(o.found, Known):
+            o = replace(o, found=replace(o.found, verified=o.now))
+        elif decision.action is not Action.NOTHING or decision.look_again is None:
+            return seen
+        else:
+            moment = decision.look_again
+            o = replace(o, now=moment, verify_before=moment - DAY, look_before=moment - 30 * SECOND)
+    return seen
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({}, id="a day"),
+        pytest.param({"duration": "10m"}, id="ten minutes"),
+        pytest.param({"duration": "168h"}, id="a week, with sweeps"),
+        pytest.param({"duration": "168h", "renewBefore": "1s"}, id="a week, renewed at the last second"),
+        pytest.param({"suspend": True}, id="suspended"),
+    ],
+)
+def test_looking_again_always_finds_something_or_a_later_time(spec: dict[str, Any]) -> None:
+    """An answer 'nothing, look again now' would turn in a circle."""
+    seen = timeline(settled(**spec))
+    idle = [moment for moment, action in seen if action is Action.NOTHING]
+
+    assert len(seen) < 40
+    assert sorted(set(idle)) == idle
+
+
+def test_a_certificate_is_renewed_when_it_is_due_and_not_before() -> None:
+    """In the timeline of a week with sweeps."""
+    o = settled(duration="168h")
+    *_, (moment, action) = timeline(o)
+
+    assert (o.renewal_time, Action.ISSUE) == (moment, action)
+
+
+# A CA that ends soon
+
+
+def ending(hours: float, **spec: Any) -> tuple[Signer, Observed]:
+    """Have files of a CA that ends some hours from now."""
+    by = signer(made=NOW - 2160 * HOUR + hours * HOUR)
+    return by, settled(by, **spec)
+
+
+@pytest.mark.parametrize(
+    "hours",
+    [
+        pytest.param(5, id="hours"),
+        pytest.param(23, id="an hour before"),
+        pytest.param(23.99, id="less than the backdating before"),
+    ],
+)
+def test_a_leaf_that_its_ca_shortens_says_so(hours: float) -> None:
+    """And is good all the same."""
+    by, o = ending(hours)
+    decision = decide(o)
+
+    assert by.issuing.validity.not_after == o.facts.not_after
+    assert (Action.NOTHING, Reason.LIMITED_BY_CA, True) == (decision.action, decision.reason, decision.is_ready)
+    assert "shorter than asked for as its CA ends then" in decision.message
+
+
+def test_a_leaf_that_is_not_shortened_does_not_say_so() -> None:
+    """Though it ends with its CA."""
+    _, o = ending(24)
+
+    assert Reason.ISSUED == decide(o).reason
+
+
+def test_a_leaf_of_a_young_ca_is_not_shortened() -> None:
+    """It is backdated less, and lives as long as was asked."""
+    by = signer(made=NOW)
+    o = settled(by, now=NOW + SECOND)
+
+    assert Reason.ISSUED == decide(o).reason
+
+
+def test_a_leaf_that_its_ca_shortens_is_looked_at_again_at_its_end() -> None:
+    """Where a renewal would gain nothing; a new CA wakes it before."""
+    _, o = ending(5)
+
+    assert [(NOW, Action.NOTHING), (o.facts.not_after, Action.ISSUE)] == timeline(o)
+
+
+# Decide, act, decide again
+
+
+ASKED = [
+    pytest.param({}, id="all defaults"),
+    pytest.param({"privateKey": {"algorithm": "RSA", "encoding": "PKCS1"}}, id="RSA in PKCS1"),
+    pytest.param({"privateKey": {"algorithm": "RSA"}}, id="RSA in PKCS8"),
+    pytest.param({"privateKey": {"size": 384, "encoding": "SEC1"}}, id="P-384 in SEC1"),
+    pytest.param({"privateKey": {"size": 521}}, id="P-521"),
+    pytest.param({"privateKey": {"algorithm": "Ed25519"}}, id="Ed25519"),
+    pytest.param({"usages": ["server auth", "client auth"]}, id="usages"),
+    pytest.param({"usages": ["server auth"]}, id="one usage"),
+    pytest.param({"services": []}, id="SPIFFE ID alone"),
+    pytest.param({"serviceAccountName": "", "dnsNames": ["*.DB.shop.svc", "a.shop.svc", "A.shop.svc"]}, id="DNS names"),
+    pytest.param({"duration": "10m", "renewBefore": "9m59s"}, id="short"),
+    pytest.param({"duration": "168h", "renewBeforePercentage": 90}, id="long"),
+    pytest.param({"secret": {"name": "tls", "labels": {"a": "b"}, "annotations": {"c": "d"}}}, id="metadata"),
+    pytest.param({"secret": {"deletionPolicy": "Retain"}}, id="Retain"),
+]
+SIGNERS = [
+    pytest.param(lambda: default_signer(), id="CA of a day"),
+    pytest.param(lambda: signer(made=NOW), id="CA of now"),
+    pytest.param(lambda: signer(made=NOW - 2160 * HOUR + 5 * MINUTE), id="CA that ends soon"),
+]
+
+
+def finish(o: Observed, body: dict[str, Any] | None, by: Signer) -> tuple[list[Action], dict[str, Any]]:
+    """Decide and act until there is nothing to do. Return what was done, and the Secret."""
+    done: list[Action] = []
+    for _ in range(4):
+        o = replace(o, found=known(body) if body else Absent())
+        decision = decide(o)
+        done.append(decision.action)
+        if decision.action is Action.NOTHING and body is not None:
+            return done, body
+        body = acted(o, body, decision, by)
+    raise AssertionError(f"never settled: {done}")
+
+
+@pytest.mark.parametrize("by", SIGNERS)
+@pytest.mark.parametrize("spec", ASKED)
+def test_issue_once_then_nothing(spec: dict[str, Any], by: Callable[[], Signer]) -> None:
+    """Whatever is asked for, of whatever CA."""
+    made = by()
+
+    assert [Action.ISSUE, Action.NOTHING] == finish(observed(an_identity(**spec), made), None, made)[0]
+
+
+@pytest.mark.parametrize("spec", ASKED)
+def test_a_changed_spec_needs_one_write(spec: dict[str, Any]) -> None:
+    """From the defaults to anything, and the key and certificate fit it then."""
+    by, before = default_signer(), secret_of(observed(an_identity()))
+    same_name = {**spec, "secret": {**spec.get("secret", {}), "name": "orders-mtls"}}
+    o = observed(an_identity(**same_name))
+    done, body = finish(o, before, by)
+
+    assert len(done) <= 2
+    assert Action.NOTHING is done[-1]
+    assert isinstance(known(body).files, Facts)
+
+
+HARMS = [
+    pytest.param({"data": {"tls.crt": "AAAA"}}, Action.ISSUE, id="tls.crt overwritten"),
+    pytest.param({"data": {"tls.key": None}}, Action.ISSUE, id="tls.key removed"),
+    pytest.param({"data": {"ca.crt": "AAAA"}}, Action.WRITE_BUNDLE, id="ca.crt overwritten"),
+    pytest.param({"data": {"ca.crt": None}}, Action.ISSUE, id="ca.crt removed"),
+    pytest.param({"immutable": True}, Action.REPLACE, id="made immutable"),
+    pytest.param({"type": "Opaque"}, Action.REPLACE, id="made anew as another type"),
+    pytest.param({"metadata": {"labels": {"mutualtls.dev/part": None}}}, Action.WRITE_METADATA, id="label removed"),
+    pytest.param({"metadata": {"ownerReferences": None}}, Action.WRITE_METADATA, id="owner removed"),
+    pytest.param({"metadata": {"annotations": {"mutualtls.dev/owned": None}}}, Action.WRITE_METADATA, id="owned removed"),
+    pytest.param({"metadata": {"annotations": {"mutualtls.dev/identity-name": "x"}}}, Action.WRITE_METADATA, id="renamed"),
+]
+
+
+@pytest.mark.parametrize(("harm", "action"), HARMS)
+def test_harm_needs_one_write(harm: dict[str, Any], action: Action) -> None:
+    """Healed at once, and with no more than it takes."""
+    o = observed(an_identity())
+    done, body = finish(o, merged(secret_of(o), harm), default_signer())
+    leaves = {"tls.crt": decoded(body)["tls.crt"]}
+
+    assert [action, Action.NOTHING] == done
+    assert leaves["tls.crt"].startswith(b"-----BEGIN CERTIFICATE-----")
+
+
+def test_another_authority_needs_one_write() -> None:
+    """A new leaf, of the other CA, with its bundle."""
+    before = secret_of(observed(an_identity()))
+    done, body = finish(observed(an_identity(authority="other"), other_signer()), before, other_signer())
+
+    assert [Action.ISSUE, Action.NOTHING] == done
+    assert other_signer().trust.bundle == decoded(body)["ca.crt"]
+
+
+def test_a_reissue_that_was_ordered_is_obeyed_once() -> None:
+    """The order names the certificate that is gone then."""
+    o = settled()
+    before = secret_of(o)
+    facts = known(before).files
+    if not isinstance(facts, Facts):
+        raise TypeError("damaged")
+    o = replace(o, identity=msgspec.structs.replace(o.identity, reissue=facts.serial_number))
+
+    assert [Action.ISSUE, Action.NOTHING] == finish(o, before, default_signer())[0]
+
+
+# First issuance
+
+
+CERTIFICATE = CertificateStatus(
+    serial_number="1",
+    fingerprint="f",
+    public_key_hash="p",
+    not_before="2026-01-01T00:00:00Z",
+    not_after="2026-01-02T00:00:00Z",
+    renewal_time="2026-01-01T16:00:00Z",
+    issuer_key_id="i",
+)
+
+
+@pytest.mark.parametrize(
+    ("had", "change", "is_first"),
+    [
+        pytest.param(None, missing, True, id="never had files"),
+        pytest.param(CERTIFICATE, missing, False, id="had files, and they are gone"),
+        pytest.param(None, lambda o: o, False, id="has files"),
+    ],
+)
+def test_a_first_issuance_is_no_news(had: CertificateStatus | None, change: Change, *, is_first: bool) -> None:
+    """Healing is."""
+    body = identity_body()
+    if had:
+        body["status"] = {"certificate": msgspec.to_builtins(had)}
+    parsed = identity.parse(body)
+
+    assert UID == parsed.uid
+    assert is_first is plan.is_first(change(replace(settled(), identity=parsed)))
