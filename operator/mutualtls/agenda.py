@@ -72,14 +72,14 @@ class Agenda:
         self._is_closed = False
 
     def put(self, key: Key, *, priority: Priority = Priority.CHANGE, at: datetime | None = None) -> None:
-        """Ask that a key be looked at, at once or at a time. Of two wishes for a key the earlier counts."""
+        """Ask that a key be looked at, at once or at a time. Of two wishes the earlier and the more urgent count."""
         now = self._clock()
         wish = _Entry(at or now, priority)
         known = self._entries.get(key)
-        if known is not None and (known.at, known.priority) <= (wish.at, wish.priority):
-            return
         if known is not None:
-            wish.priority = min(wish.priority, known.priority)
+            wish = _Entry(min(wish.at, known.at), min(wish.priority, known.priority))
+            if wish == known:
+                return
         self._entries[key] = wish
         if key in self._at_work:
             return

@@ -49,7 +49,10 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         name = PREFIX + field.name.upper()
         if name in environment:
             given[field.name] = _parse(name, environment[name], type(field.default))
-    return Settings(**given)
+    chosen = Settings(**given)
+    if chosen.workers < 1:
+        raise ValueError(f"{PREFIX}WORKERS: at least one worker is needed: {chosen.workers}")
+    return chosen
 
 
 def _parse(name: str, text: str, kind: type) -> object:

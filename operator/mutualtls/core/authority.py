@@ -106,6 +106,10 @@ _ISSUING_WITHIN_ROOT = schema.durations(
     "root.selfSigned.duration",
     fieldPath=".issuing.duration",
 )
+_NOT_SVC = schema.rule(
+    "self != 'svc' && !self.endsWith('.svc')",
+    "must not end in svc: names of two namespaces would be the same",
+)
 _IMMUTABLE = schema.rule("self == oldSelf", "cannot be changed: make another authority")
 
 CEL_ON_SPEC = (_LEAF_WITHIN_ISSUING, _ISSUING_WITHIN_ROOT)
@@ -139,6 +143,7 @@ class AuthoritySpec(Resource, frozen=True, kw_only=True):
         str,
         schema.text(
             "DNS domain of the cluster, under which the names of Services end. Defaults to cluster.local.",
+            _NOT_SVC,
             longest=253,
             pattern=schema.DNS_SUBDOMAIN,
         ),

@@ -67,8 +67,9 @@ def wanted(identity: Identity, trust: Trust) -> Wanted:
     if identity.fault:
         raise SpecError(Reason.INVALID_SPEC, [Fault(field="spec", message=identity.fault)])
     invalid = [*_key_faults(spec.private_key), *_life_faults(spec, trust)]
-    held, refused = _names(identity, trust)
-    if not held.dns and not held.uris and not refused:
+    held, malformed, refused = _names(identity, trust)
+    invalid += malformed
+    if not held.dns and not held.uris and not invalid:
         invalid.append(Fault(field="spec", message="at least one name must remain"))
     if invalid or refused:
         raise SpecError(Reason.INVALID_SPEC if invalid else Reason.NOT_PERMITTED, [*invalid, *refused])
@@ -150,24 +151,29 @@ def _renew_before(spec: IdentitySpec, duration: timedelta) -> timedelta:
     return duration / 3
 
 
-def _names(identity: Identity, trust: Trust) -> tuple[Names, list[Fault]]:
-    """Collect the names that an identity may hold, and why it may not hold the others."""
-    namespace, spec = identity.namespace, identity.spec
+def _names(identity: Identity, trust: Trust) -> tuple[Names, list[Fault], list[Fault]]:
+    """Collect the names that are asked for, those that are no names, and why the identity may not hold others."""
+    namespace = identity.namespace
     dns: set[str] = set()
-    faults: list[Fault] = []
+    malformed: list[Fault] = []
+    refused: list[Fault] = []
     for field, name in _dns_names(identity, trust):
         try:
             canonical = names.canonical_dns_name(name)
         except ValueError as error:
-            faults.append(Fault(field=field, message=str(error)))
+            malformed.append(Fault(field=field, message=str(error)))
             continue
         why_not = permits.why_not_dns_name(canonical, namespace, cluster_domain=trust.cluster_domain)
         if why_not:
-            faults.append(Fault(field=field, message=why_not))
+            refused.append(Fault(field=field, message=why_not))
         dns.add(canonical)
-    account = identity.name if spec.service_account_name is None else spec.service_account_name
+    account = identity.name if identity.spec.service_account_name is None else identity.spec.service_account_name
+    try:
+        names.check_service_account(account or "none")
+    except ValueError as error:
+        malformed.append(Fault(field="spec.serviceAccountName", message=str(error)))
     uris = (names.spiffe_id(account, namespace, trust_domain=trust.trust_domain),) if account else ()
-    return Names(dns=tuple(sorted(dns)), uris=uris), faults
+    return Names(dns=tuple(sorted(dns)), uris=uris), malformed, refused
 
 
 def _dns_names(identity: Identity, trust: Trust) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -25,6 +25,18 @@ FILES = (TLS_KEY, TLS_CRT, CA_CRT)
 SECRET_TYPE = "kubernetes.io/tls"
 
 _USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: Usage.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH: Usage.CLIENT_AUTH}
+
+
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""All that cryptography raises over certificates that somebody else made."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -116,20 +128,21 @@ def read(secret: Mapping[str, Any]) -> Facts | Damage:
 def _read_files(key_pem: bytes, chain_pem: bytes, ca: bytes) -> Facts | Damage:
     try:
         leaf, *intermediates = x509.load_pem_x509_certificates(chain_pem)
-    except ValueError:
+    except _UNREADABLE:
         return Damage(reason=Reason.SECRET_UNREADABLE, message=f"{TLS_CRT} holds no PEM certificates")
     try:
         public_key = keys.from_pem(key_pem).public_key()
     except ValueError as error:
         return Damage(reason=Reason.SECRET_UNREADABLE, message=f"{TLS_KEY} is {error}")
     encoding = keys.encoding_of(key_pem)
-    if encoding is None or public_key != leaf.public_key():
-        return Damage(reason=Reason.KEY_MISMATCH, message=f"{TLS_KEY} is not the key of the certificate in {TLS_CRT}")
     try:
+        if encoding is None or public_key != leaf.public_key():
+            message = f"{TLS_KEY} is not the key of the certificate in {TLS_CRT}"
+            return Damage(reason=Reason.KEY_MISMATCH, message=message)
         for signed, signer in zip([leaf, *intermediates], intermediates, strict=False):
             signed.verify_directly_issued_by(signer)
         return of_leaf(leaf, intermediates=intermediates, encoding=encoding, ca=ca)
-    except (ValueError, TypeError, InvalidSignature) as error:
+    except _UNREADABLE as error:
         why = str(error) or "a signature does not verify"
         return Damage(reason=Reason.SECRET_UNREADABLE, message=f"{TLS_CRT} holds another's certificate: {why}")
 

@@ -37,6 +37,16 @@ def canonical_dns_name(name: str) -> str:
     return lowered
 
 
+def check_service_account(name: str) -> None:
+    """Refuse what is no name of a service account and could reach beyond its segment of the SPIFFE ID.
+
+    Raises:
+        ValueError: not an RFC 1123 subdomain.
+    """
+    if len(name) > _LONGEST_DNS_NAME or not all(_LABEL.fullmatch(label) for label in name.split(".")):
+        raise ValueError(f"not the name of a service account: {name}")
+
+
 def service_dns_names(service: str, namespace: str, *, cluster_domain: str) -> tuple[str, str]:
     """Name a Service as its clients inside the cluster do, from any namespace."""
     return f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.{cluster_domain}"

@@ -12,13 +12,20 @@ _API_SERVER = ("kubernetes", "default")
 
 def why_not_dns_name(name: str, namespace: str, *, cluster_domain: str) -> str | None:
     """Tell why identities of `namespace` may not hold a canonical DNS name, and what to do; None if they may."""
-    for suffix in (f".{namespace}.svc.{cluster_domain}", f".{namespace}.svc"):
+    for suffix in _own_suffixes(namespace, cluster_domain):
         if name.endswith(suffix):
             return _why_not_below(name.removesuffix(suffix).split("."), namespace, name=name)
     return (
         f"{name} is not permitted: without a permit an identity holds only names of its own namespace's Services, "
         f"SERVICE.{namespace}.svc or SERVICE.{namespace}.svc.{cluster_domain}, and names below them"
     )
+
+
+def _own_suffixes(namespace: str, cluster_domain: str) -> tuple[str, ...]:
+    """List how a namespace's own names end. Under a cluster domain that ends in `svc` one name could be of two."""
+    short = f".{namespace}.svc"
+    is_ambiguous = cluster_domain.split(".")[-1] == "svc"
+    return (short,) if is_ambiguous else (f"{short}.{cluster_domain}", short)
 
 
 def _why_not_below(labels: list[str], namespace: str, *, name: str) -> str | None:

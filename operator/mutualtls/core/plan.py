@@ -111,7 +111,8 @@ def _settled(o: Observed, *, sweep: timedelta) -> Decision:
     """Nothing is wrong: say until when, and look again then."""
     facts = o.facts
     until, due = times.rfc3339(facts.not_after), times.rfc3339(o.renewal_time)
-    is_limited = facts.not_after - facts.not_before < o.wanted.duration
+    ends_with_ca = facts.not_after == o.trust.in_use[facts.issuer_key_id].validity.not_after
+    is_limited = ends_with_ca and facts.not_after - facts.not_before < o.wanted.duration + times.BACKDATE
     reason = Reason.LIMITED_BY_CA if is_limited else Reason.ISSUED
     limit = ", shorter than asked for as its CA ends then," if is_limited else ""
     next_sweep = o.found.verified + sweep if isinstance(o.found, Known) else o.now + sweep

@@ -12,7 +12,7 @@ import msgspec
 from mutualtls.core import labels, status, times
 from mutualtls.core.checks import Observed
 from mutualtls.core.desired import Wanted
-from mutualtls.core.facts import CA_CRT, SECRET_TYPE, TLS_CRT, TLS_KEY, Facts
+from mutualtls.core.facts import CA_CRT, FILES, SECRET_TYPE, TLS_CRT, TLS_KEY, Facts
 from mutualtls.core.identity import Identity, IdentityStatus
 from mutualtls.core.plan import Decision
 from mutualtls.core.secret import Owned, SecretMetadata
@@ -63,7 +63,8 @@ def secret_patch(
 
 def metadata_patch(identity: Identity, wanted: Wanted, facts: Facts, *, found: SecretMetadata) -> dict[str, Any]:
     """Write a merge patch that puts our labels, annotations and ownerReference right and leaves the files alone."""
-    return {"metadata": _metadata_patch(identity, wanted, found) | _noted(wanted, facts, found.owned.data, found)}
+    data = {*found.owned.data, *FILES}
+    return {"metadata": _metadata_patch(identity, wanted, found) | _noted(wanted, facts, data, found)}
 
 
 def bundle_patch(facts: Facts, ca: bytes, *, found: SecretMetadata) -> dict[str, Any]:

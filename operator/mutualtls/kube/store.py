@@ -150,7 +150,7 @@ class Store:
         if old is None or old.uid != metadata["uid"]:
             return
         same = (old.generation, old.operator_namespace, old.is_deleting) == authority.parse_metadata(metadata)
-        version = metadata["resourceVersion"] if same else old.resource_version
+        version = max(metadata["resourceVersion"], old.resource_version, key=_version) if same else old.resource_version
         self.authorities[name] = msgspec.structs.replace(old, status=status, resource_version=version)
 
     def drop_authority(self, name: str, uid: str) -> None:
@@ -200,8 +200,10 @@ class Store:
         return True
 
     def put_secret(self, key: str, metadata: Mapping[str, Any], files: Facts | Damage | None, *, now: datetime) -> None:
-        """Take in a Secret that we have just written or read ourselves."""
-        self.secrets[key] = SecretRecord(metadata=secret.parse(metadata), files=files, verified=now)
+        """Take in a Secret that we have just written or read ourselves, unless the watch has told of a later version."""
+        old = self.secrets.get(key)
+        if old is None or _version(metadata["resourceVersion"]) >= _known_version(old):
+            self.secrets[key] = SecretRecord(metadata=secret.parse(metadata), files=files, verified=now)
 
     def drop_secret(self, key: str) -> None:
         """Take in that a Secret is not there, from our own reading or deleting."""
