@@ -31,11 +31,18 @@ def main() -> None:
 def _change_python() -> None:
     """Go on under the Python that PYTHON names, or under a newer one from the PATH."""
     wanted = os.environ.pop("PYTHON", None)
-    found = [path for path in map(shutil.which, [wanted] if wanted else CANDIDATES) if path]
-    if not found:
-        here = wanted or ".".join(map(str, sys.version_info[:2]))
-        sys.exit(f"hack: needs Python 3.11 or later: found {here}; name another by PYTHON=/path/to/python3")
-    os.execv(found[0], [found[0], str(Path(__file__).resolve()), *sys.argv[1:]])
+    for path in map(shutil.which, [wanted] if wanted else CANDIDATES):
+        if path and _is_new_enough(path):
+            os.execv(path, [path, str(Path(__file__).resolve()), *sys.argv[1:]])
+    here = wanted or ".".join(map(str, sys.version_info[:2]))
+    sys.exit(f"hack: needs Python 3.11 or later: found {here}; name another by PYTHON=/path/to/python3")
+
+
+def _is_new_enough(python: str) -> bool:
+    """Ask a Python for its version: what the PATH has may be a version manager's shim for one that is not there."""
+    question = f"import sys; sys.exit(sys.version_info < {OLDEST})"
+    quiet = subprocess.DEVNULL
+    return subprocess.run([python, "-c", question], stdout=quiet, stderr=quiet, check=False).returncode == 0
 
 
 def cache() -> Path:
@@ -53,7 +60,11 @@ def _environment() -> Path:
     if not complete.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with Path(f"{folder}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _say("waiting for another to prepare the Python environment")
+                fcntl.flock(lock, fcntl.LOCK_EX)
             if not complete.exists():
                 _install(folder)
                 complete.touch()
@@ -65,15 +76,14 @@ def _install(folder: Path) -> None:
     _say("preparing the Python environment, once: about a minute")
     begun = time.monotonic()
     shutil.rmtree(str(folder), ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     log = Path(f"{folder}.log")
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    with log.open("w") as output:
-        command = [*pip, "--requirement", str(REQUIREMENTS)]
-        failed = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
-    if failed:
-        sys.stderr.write("".join(log.read_text().splitlines(True)[-15:]))
-        sys.exit(f"hack: pip could not install requirements.txt: the whole log is {log}")
+    for command in ([sys.executable, "-m", "venv", str(folder)], [*pip, "--requirement", str(REQUIREMENTS)]):
+        with log.open("a") as output:
+            failed = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+        if failed:
+            sys.stderr.write("".join(log.read_text().splitlines(True)[-15:]))
+            sys.exit(f"hack: the Python environment could not be prepared: the whole log is {log}")
     _say(f"prepared in {time.monotonic() - begun:.0f} s")
 
 

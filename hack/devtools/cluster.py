@@ -29,7 +29,10 @@ def up(name: _Name = DEFAULT) -> None:
     clusters.sweep()
     cluster = clusters.find(name)
     try:
-        cluster = cluster or clusters.start(name)
+        if cluster is None:
+            cluster = clusters.start(name)
+        else:
+            cluster.mend()
     except (clusters.ClusterError, programs.BuildError) as error:
         typer.echo(f"hack/cluster: {error}", err=True)
         raise typer.Exit(code=1) from None

@@ -10,13 +10,13 @@ import datetime
 import ipaddress
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
 import ssl
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -38,6 +38,7 @@ _READY_S = 60.0
 _POLL_S = 0.05
 _ATTEMPTS = 3
 _TAIL = 15
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _AUDIT_POLICY = """
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -47,6 +48,19 @@ rules:
   userGroups: ["system:nodes"]
 - level: Metadata
 """
+
+
+_CA_USAGE = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class ClusterError(Exception):
@@ -89,7 +103,7 @@ class Cluster:
         return {name: Process(**fields) for name, fields in known.items()}
 
     def owner(self) -> Process | None:
-        """The process with which the cluster ends; None for one that stays up."""
+        """The process with which the cluster ends; None for one that stays up. Until it is up, who starts it."""
         path = self.folder / "owner.json"
         return Process(**json.loads(path.read_text())) if path.exists() else None
 
@@ -102,6 +116,18 @@ class Cluster:
         """Make a process part of the cluster: it ends with it."""
         known = {other: asdict(one) for other, one in self.processes().items()}
         (self.folder / "processes.json").write_text(json.dumps(known | {name: asdict(process)}))
+
+    def mend(self) -> None:
+        """Start the programs that do not run, unless the cluster is another's business, and wait until it serves.
+
+        Raises:
+            ClusterError: it does not serve in time.
+        """
+        known = self.processes()
+        for name in programs.NAMES if self.owner() is None else ():
+            if name not in known or not known[name].is_alive():
+                self.start_program(name)
+        self.wait_until_ready()
 
     def stop_program(self, name: str) -> None:
         """Stop one program."""
@@ -121,13 +147,15 @@ class Cluster:
             time.sleep(_POLL_S)
 
     def _answers(self, path: str) -> bool:
-        token = _tokens(self.folder)["admin"]
-        request = urllib.request.Request(self.server + path, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - https
-        trust = ssl.create_default_context(cafile=self.folder / "ca.crt")
         try:
-            with urllib.request.urlopen(request, context=trust, timeout=5) as answer:  # noqa: S310 - https
+            token = _tokens(self.folder)["admin"]
+            request = urllib.request.Request(self.server + path, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - https
+            trust = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.folder / "ca.crt"))
+            # Python, unlike Go, would ask the proxy that HTTPS_PROXY names even for 127.0.0.1.
+            direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), trust)
+            with direct.open(request, timeout=5) as answer:
                 return bool(answer.status == 200)  # noqa: PLR2004 - OK
-        except (urllib.error.URLError, OSError):
+        except OSError:  # URLError and a file that another process is about to write are such, too
             return False
 
     def _tails(self, names: tuple[str, ...] | list[str]) -> str:
@@ -143,14 +171,14 @@ def start(name: str, *, audit: bool = False, owned: bool = False) -> Cluster:
     """Start a cluster and wait until it serves. An `owned` one belongs to this process: `sweep` ends it after us.
 
     Raises:
-        ClusterError: there is one of that name, or it did not come up.
+        ClusterError: the name is no good, there is one of that name, or it did not come up.
         BuildError: the programs could not be built.
     """
+    if not _NAME.fullmatch(name):
+        raise ClusterError(f"a cluster's name is of lower-case letters, digits and dashes: {name}")
     paths = programs.control_plane()
-    if find(name) is not None:
-        raise ClusterError(f"cluster {name} is there already: hack/cluster down {name}")
     for attempt in range(1, _ATTEMPTS + 1):
-        cluster = _lay_out(name, paths, audit=audit, owned=owned)
+        cluster = _lay_out(name, paths, audit=audit)
         try:
             for program in programs.NAMES:
                 cluster.start_program(program)
@@ -164,6 +192,8 @@ def start(name: str, *, audit: bool = False, owned: bool = False) -> Cluster:
             stop(cluster)
             raise
         else:
+            if not owned:
+                (cluster.folder / "owner.json").unlink()
             return cluster
     raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -195,22 +225,32 @@ def everyone() -> list[Cluster]:
     """List the clusters of this cache, those that a crash left behind included."""
     found = []
     for state in sorted(_clusters().glob("*/cluster.json")):
-        fields = json.loads(state.read_text())
-        found.append(Cluster(name=fields["name"], folder=state.parent, server=fields["server"]))
+        with contextlib.suppress(FileNotFoundError):  # another process has just removed it
+            fields = json.loads(state.read_text())
+            found.append(Cluster(name=fields["name"], folder=state.parent, server=fields["server"]))
     return found
 
 
 def sweep() -> list[str]:
     """Remove what a crash left behind, and return the names: clusters whose owner is gone, or none of which runs."""
     swept = []
-    for cluster in everyone():
-        owner = cluster.owner()
-        is_orphan = owner is not None and not owner.is_alive()
-        is_dead = owner is None and not any(process.is_alive() for process in cluster.processes().values())
-        if is_orphan or is_dead:
-            stop(cluster)
-            swept.append(cluster.name)
+    with _locked():
+        for folder in _clusters().iterdir():
+            if not (folder / "cluster.json").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+        for cluster in everyone():
+            owner = cluster.owner()
+            is_orphan = owner is not None and not owner.is_alive()
+            is_dead = owner is None and not any(process.is_alive() for process in cluster.processes().values())
+            if is_orphan or is_dead:
+                stop(cluster)
+                swept.append(cluster.name)
     return swept
+
+
+def _locked() -> contextlib.AbstractContextManager[None]:
+    """Keep a sweep from taking a cluster that is just being laid out for one that a crash left."""
+    return cache.locked("clusters", waiting=lambda: None)
 
 
 def _clusters() -> Path:
@@ -219,14 +259,17 @@ def _clusters() -> Path:
     return path
 
 
-def _lay_out(name: str, paths: dict[str, Path], *, audit: bool, owned: bool) -> Cluster:
+def _lay_out(name: str, paths: dict[str, Path], *, audit: bool) -> Cluster:
     """Write all that the programs of a cluster need into its folder."""
     folder = _clusters() / name
-    folder.mkdir(mode=0o700)
     client, peer, server, controller = _free_ports(4)
     cluster = Cluster(name=name, folder=folder, server=f"https://127.0.0.1:{server}")
-    if owned:
+    with _locked():
+        if folder.exists():
+            raise ClusterError(f"cluster {name} is there already: hack/cluster down {name}")
+        folder.mkdir(mode=0o700)
         (folder / "owner.json").write_text(json.dumps(asdict(processes.of(os.getpid()))))
+        (folder / "cluster.json").write_text(json.dumps({"name": name, "server": cluster.server}))
     _write_certificates(folder)
     _write_users(cluster)
     (folder / "audit-policy.yaml").write_text(_AUDIT_POLICY)
@@ -237,7 +280,6 @@ def _lay_out(name: str, paths: dict[str, Path], *, audit: bool, owned: bool) -> 
     }
     commands = {program: [str(paths[program]), *arguments] for program, arguments in commands.items()}
     (folder / "commands.json").write_text(json.dumps(commands))
-    (folder / "cluster.json").write_text(json.dumps({"name": name, "server": cluster.server}))
     return cluster
 
 
@@ -324,12 +366,14 @@ def _write_certificates(folder: Path) -> None:
     """Make a CA for the API server, its serving certificate, and the key that signs service accounts' tokens."""
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster CA")])
-    ca = _certificate(ca_key.public_key(), name, name).add_extension(
-        x509.BasicConstraints(ca=True, path_length=None), critical=True
+    ca = (
+        _certificate(ca_key.public_key(), name, name, signer=ca_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(_CA_USAGE, critical=True)
     )
     addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("kubernetes.default.svc")]
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
-    server = _certificate(server_key.public_key(), subject, name).add_extension(
+    server = _certificate(server_key.public_key(), subject, name, signer=ca_key.public_key()).add_extension(
         x509.SubjectAlternativeName(addresses), critical=False
     )
     pem = serialization.Encoding.PEM
@@ -342,15 +386,21 @@ def _write_certificates(folder: Path) -> None:
         _write_private(folder / file, text)
 
 
-def _certificate(key: ec.EllipticCurvePublicKey, subject: x509.Name, issuer: x509.Name) -> x509.CertificateBuilder:
+def _certificate(
+    key: ec.EllipticCurvePublicKey, subject: x509.Name, issuer: x509.Name, *, signer: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    """Begin a certificate, with the key identifiers without which Python 3.13 and later trust none."""
     now = datetime.datetime.now(datetime.UTC)
-    return x509.CertificateBuilder(
+    builder = x509.CertificateBuilder(
         subject_name=subject,
         issuer_name=issuer,
         public_key=key,
         serial_number=x509.random_serial_number(),
         not_valid_before=now - datetime.timedelta(days=1),
         not_valid_after=now + datetime.timedelta(days=365),
+    )
+    return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False).add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), critical=False
     )
 
 

