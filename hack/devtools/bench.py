@@ -70,9 +70,9 @@ def main(
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("measuring", total=rounds * len(measured))
         for _ in range(rounds):
-            for count, name in measured.keys():  # noqa: SIM118 - the key is the pair
+            for (count, name), figures in measured.items():
                 bar.update(task, description=f"{name}, {count} identities")
-                measured[count, name].append(_measure(count, name, contenders[name]))
+                figures.append(_measure(count, name, contenders[name]))
                 bar.advance(task)
     console.print(_table(measured))
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+
 from mutualtls.core import authority as authorities
 from mutualtls.core import desired, facts, identity, issue, keys, labels, ledger, plan, render, rotation, secret, times
 from mutualtls.core import trust as trusts
@@ -96,10 +97,13 @@ class Home:
             return rotation.first_ledger(of, evidence)
         return rotation.next_step(known, self.held(), now=now)
 
-    def write_ledger(self, new: Ledger) -> None:
-        """Write the ledger."""
+    def write_ledger(self, new: Ledger, *, over: int | None = None) -> bool:
+        """Write the ledger, unless it is not the version any more that it is to be written over (409)."""
+        if over is not None and over != self.ledger_version:
+            return False
         self.ledger_text = ledger.encode(new)
         self.ledger_version += 1
+        return True
 
     def make(self, of: Authority, step: Make, made_key: PrivateKey, *, now: datetime = NOW) -> CA:
         """Make the CA that a step asks for, without creating its Secret."""
@@ -212,7 +216,7 @@ def an_identity(name: str = "orders", namespace: str = "shop", **more: Any) -> I
 
 def entry_of_ours(*sections: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Write an entry of `managedFields` that says that we own everything in these sections of an object."""
-    fields = {"f:type": {}} if "type" in sections else {}
+    fields: dict[str, Any] = {"f:type": {}} if "type" in sections else {}
     for section in sections:
         if section == "data":
             fields["f:data"] = {".": {}} | {f"f:{name}": {} for name in body["data"]}
@@ -235,16 +239,15 @@ def as_stored(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "metadata": metadata}
 
 
-def merged(target: object, patch: object) -> Any:
+def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     """Apply a merge patch (RFC 7396)."""
-    if not isinstance(patch, Mapping):
-        return patch
-    result = dict(target) if isinstance(target, Mapping) else {}
+    result = dict(target)
     for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merged(result.get(name), value)
+        before = result.pop(name, None)
+        if isinstance(value, Mapping):
+            result[name] = merged(before if isinstance(before, Mapping) else {}, value)
+        elif value is not None:
+            result[name] = value
     return result
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from core.builders import (
     DAY,
     HOUR,
@@ -222,9 +223,7 @@ CASES = [
         Action.ISSUE,
         id="shorter is asked, and the CA ends with the leaf",
     ),
-    pytest.param(
-        checks.reissue_is_ordered, ordered(upper=False), Reason.REISSUE_ORDERED, Action.ISSUE, id="ordered"
-    ),
+    pytest.param(checks.reissue_is_ordered, ordered(upper=False), Reason.REISSUE_ORDERED, Action.ISSUE, id="ordered"),
     pytest.param(
         checks.reissue_is_ordered, ordered(upper=True), Reason.REISSUE_ORDERED, Action.ISSUE, id="in upper case"
     ),

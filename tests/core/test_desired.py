@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from core.builders import DAY, ED25519, HOUR, MINUTE, P256, P384, RSA, UID, an_identity, default_signer, identity_body
 from mutualtls.core import desired, identity, labels
 from mutualtls.core.desired import Wanted
@@ -89,13 +90,13 @@ def test_names(spec: dict[str, Any], names: Names) -> None:
         pytest.param({"usages": ["server auth", "client auth"]}, "usages", BOTH, id="usages in one order"),
         pytest.param({"usages": ["client auth"]}, "usages", (Usage.CLIENT_AUTH,), id="one usage"),
         pytest.param({"privateKey": {"algorithm": "RSA"}}, "key", RSA, id="RSA is of 2048"),
-        pytest.param({"privateKey": {"algorithm": "RSA", "size": 3072}}, "key", KeyType(Algorithm.RSA, 3072), id="3072"),
+        pytest.param(
+            {"privateKey": {"algorithm": "RSA", "size": 3072}}, "key", KeyType(Algorithm.RSA, 3072), id="3072"
+        ),
         pytest.param({"privateKey": {"size": 384}}, "key", P384, id="P-384"),
         pytest.param({"privateKey": {"algorithm": "Ed25519"}}, "key", ED25519, id="Ed25519"),
         pytest.param({"privateKey": {"encoding": "SEC1"}}, "encoding", Encoding.SEC1, id="SEC1"),
-        pytest.param(
-            {"privateKey": {"algorithm": "RSA", "encoding": "PKCS1"}}, "encoding", Encoding.PKCS1, id="PKCS1"
-        ),
+        pytest.param({"privateKey": {"algorithm": "RSA", "encoding": "PKCS1"}}, "encoding", Encoding.PKCS1, id="PKCS1"),
         pytest.param({"privateKey": {"rotationPolicy": "Never"}}, "rotation_policy", RotationPolicy.NEVER, id="Never"),
         pytest.param({"duration": "10m"}, "duration", 10 * MINUTE, id="shortest life"),
         pytest.param({"duration": "168h"}, "duration", 7 * DAY, id="longest life"),

@@ -10,6 +10,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
 from core.builders import (
     DAY,
     ED25519,
@@ -32,10 +37,6 @@ from core.builders import (
     other_signer,
     secret_of,
 )
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448
-from cryptography.x509.oid import ExtendedKeyUsageOID
 from mutualtls.core import bundle, desired, facts, issue, keys, labels, secret, times
 from mutualtls.core.facts import Damage, Facts
 from mutualtls.core.identity import Algorithm, Encoding, Usage
@@ -256,7 +257,10 @@ DAMAGES = [
         lambda b: with_files(b, tls_crt=b"x"), Reason.SECRET_UNREADABLE, "tls.crt holds no PEM", id="no PEM in tls.crt"
     ),
     pytest.param(
-        lambda b: with_files(b, tls_crt=decoded(b)["tls.key"]), Reason.SECRET_UNREADABLE, "tls.crt", id="a key in tls.crt"
+        lambda b: with_files(b, tls_crt=decoded(b)["tls.key"]),
+        Reason.SECRET_UNREADABLE,
+        "tls.crt",
+        id="a key in tls.crt",
     ),
     pytest.param(lambda b: with_files(b, tls_key=b"x"), Reason.SECRET_UNREADABLE, "tls.key", id="no PEM in tls.key"),
     pytest.param(
@@ -273,6 +277,12 @@ DAMAGES = [
         Reason.KEY_MISMATCH,
         "tls.key is not the key",
         id="a key of another algorithm",
+    ),
+    pytest.param(
+        lambda b: with_files(b, tls_key=b"# the key\n" + decoded(b)["tls.key"]),
+        Reason.KEY_MISMATCH,
+        "tls.key is not the key",
+        id="text before the key",
     ),
     pytest.param(reversed_chain, Reason.KEY_MISMATCH, "tls.key is not the key", id="chain in the wrong order"),
     pytest.param(of_another_ca, Reason.SECRET_UNREADABLE, "another's certificate", id="intermediate of another CA"),
@@ -370,6 +380,11 @@ def foreign(fields: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]
     return lambda _: entry(fields)
 
 
+def bundle_alone(_: dict[str, Any]) -> dict[str, Any]:
+    """Our entry for `ca.crt` alone, as a write of another kind makes it."""
+    return entry({"f:data": {"f:ca.crt": {}}}, manager=labels.FIELD_MANAGER, operation="Apply")
+
+
 ALL_OURS = split("type", "data", "metadata")
 
 
@@ -379,6 +394,7 @@ ALL_OURS = split("type", "data", "metadata")
         pytest.param((ALL_OURS,), id="ours whole"),
         pytest.param((split("type", "data"), split("metadata")), id="ours in two"),
         pytest.param((split("metadata"), split("type"), split("data")), id="ours in three"),
+        pytest.param((without("f:data", "f:ca.crt"), bundle_alone), id="ours in two, data in both"),
         pytest.param((ALL_OURS, foreign({"f:metadata": {"f:labels": {"f:team": {}}}})), id="another's label"),
         pytest.param((ALL_OURS, foreign({"f:metadata": {"f:annotations": {"f:note": {}}}})), id="another's annotation"),
         pytest.param((ALL_OURS, foreign({"f:data": {"f:note": {}}})), id="another's key"),
@@ -392,7 +408,7 @@ def test_noted_facts_are_believed(entries: tuple[Callable[[dict[str, Any]], dict
     assert noted(*entries) is not None
 
 
-TAKEN = {"f:metadata": {"f:annotations": {f"f:{labels.FACTS}": {}}}}
+TAKEN: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{labels.FACTS}": {}}}}
 
 
 @pytest.mark.parametrize(

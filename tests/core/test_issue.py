@@ -12,6 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509 import verification
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
+
 from core.builders import (
     DAY,
     ED25519,
@@ -29,10 +34,6 @@ from core.builders import (
     signer,
     signer_of,
 )
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.x509 import verification
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 from mutualtls.core import issue, keys, times
 from mutualtls.core.identity import Encoding, Usage
 from mutualtls.core.issue import CA
@@ -160,7 +161,9 @@ def test_key_usage_of_a_leaf_follows_from_its_key(kind: KeyType, bits: set[str])
         pytest.param((Usage.CLIENT_AUTH,), [ExtendedKeyUsageOID.CLIENT_AUTH], id="client"),
     ],
 )
-def test_a_leaf_may_be_used_for_what_was_asked_only(usages: tuple[Usage, ...], oids: list[x509.ObjectIdentifier]) -> None:
+def test_a_leaf_may_be_used_for_what_was_asked_only(
+    usages: tuple[Usage, ...], oids: list[x509.ObjectIdentifier]
+) -> None:
     """A client's certificate cannot pose as a server."""
     assert oids == list(leaf(usages=usages).extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
 
@@ -206,13 +209,13 @@ def test_issuer_names_chain() -> None:
 )
 def test_every_ca_has_a_subject_of_its_own(number: int, role: str) -> None:
     """By the serialNumber attribute, as chains are built by name: two CAs of one name break verifiers."""
-    subjects = [
-        (by.root, by.issuing)[number].certificate.subject for by in (default_signer(), other_signer())
-    ]
+    subjects = [(by.root, by.issuing)[number].certificate.subject for by in (default_signer(), other_signer())]
     unique = [subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)[0].value for subject in subjects]
 
     assert [f"uid-of-default/{role}/1", f"uid-of-other/{role}/1"] == unique
-    assert 4 == len({by.subject for s in (default_signer(), other_signer()) for by in (s.root.certificate, s.issuing.certificate)})
+    assert 4 == len(
+        {by.subject for s in (default_signer(), other_signer()) for by in (s.root.certificate, s.issuing.certificate)}
+    )
 
 
 def test_a_long_common_name_of_a_ca_is_cut() -> None:
@@ -329,9 +332,7 @@ def test_openssl_verifies_a_leaf_of_every_kind(kind: KeyType, purpose: str, tmp_
     """By its strictest reading."""
     by = default_signer()
 
-    assert "leaf.pem: OK\n" == openssl_verify(
-        tmp_path, by, leaf(kind), "-purpose", purpose, "-verify_hostname", DNS
-    )
+    assert "leaf.pem: OK\n" == openssl_verify(tmp_path, by, leaf(kind), "-purpose", purpose, "-verify_hostname", DNS)
 
 
 @each_ca_key
@@ -412,7 +413,9 @@ def signer_now(name: str) -> Signer:
     return signer(name, made=datetime.now(UTC) - DAY)
 
 
-def shake_hands(client: Side, server: Side, folder: Path, *, hostname: str = DNS) -> tuple[ssl.SSLObject, ssl.SSLObject]:
+def shake_hands(
+    client: Side, server: Side, folder: Path, *, hostname: str = DNS
+) -> tuple[ssl.SSLObject, ssl.SSLObject]:
     """Let two sides shake hands in memory and the client send a byte, which is when it learns that it was refused."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     here = client.context(ssl.Purpose.SERVER_AUTH, folder).wrap_bio(to_client, to_server, server_hostname=hostname)
@@ -456,7 +459,7 @@ def test_two_identities_shake_hands(kind: KeyType, encoding: Encoding, tmp_path:
 def test_a_client_without_a_certificate_is_refused(tmp_path: Path) -> None:
     """Mutual TLS is mutual."""
     by = signer_now("default")
-    with pytest.raises(ssl.SSLError, match="(?i)peer.did.not.return.a.certificate"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)peer.did.not.return.a.certificate"):
         shake_hands(Side(trusts=by.root.certificate), side(P256, Usage.SERVER_AUTH, by=by), tmp_path)
 
 
@@ -464,7 +467,7 @@ def test_a_client_of_another_authority_is_refused(tmp_path: Path) -> None:
     """Though it trusts the server."""
     ours, others = signer_now("default"), signer_now("other")
     stranger = replace(side(P256, Usage.CLIENT_AUTH, by=others), trusts=ours.root.certificate)
-    with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer|self.signed certificate"):
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"unable to get local issuer|self.signed certificate"):
         shake_hands(stranger, side(P256, Usage.SERVER_AUTH, by=ours), tmp_path)
 
 
@@ -486,7 +489,7 @@ def test_a_server_of_another_name_is_refused(tmp_path: Path) -> None:
 def test_a_certificate_for_the_other_usage_is_refused(of_client: Usage, of_server: Usage, tmp_path: Path) -> None:
     """On either side."""
     by = signer_now("default")
-    with pytest.raises(ssl.SSLCertVerificationError, match="(unsuitable|unsupported) certificate purpose"):
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"(unsuitable|unsupported) certificate purpose"):
         shake_hands(side(P256, of_client, by=by), side(P256, of_server, by=by), tmp_path)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from core.builders import ED25519, KEY_TYPES, P256, P384, P521, RSA, key
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
+
+from core.builders import ED25519, KEY_TYPES, P256, P384, P521, RSA, key
 from mutualtls.core import keys
 from mutualtls.core.identity import Encoding
 from mutualtls.core.keys import KeyType
@@ -65,9 +66,7 @@ def encrypted() -> bytes:
 
 def plain(of: ed448.Ed448PrivateKey) -> bytes:
     """Write a key of an algorithm that is none of ours."""
-    return of.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    return of.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mutualtls.core import names, permits
 
 LONGEST_LABEL = "a" * 63

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from core.builders import (
     DAY,
     HOUR,
@@ -254,7 +255,9 @@ def test_settled_files_are_looked_at_again_when_they_are_due() -> None:
     decision = decide(o)
 
     assert o.renewal_time == decision.look_again
-    assert decision.message.startswith("certificate is valid until 2026-01-03T03:04:05Z and will be renewed at 2026-01-02T")
+    assert decision.message.startswith(
+        "certificate is valid until 2026-01-03T03:04:05Z and will be renewed at 2026-01-02T"
+    )
 
 
 def test_settled_files_are_swept() -> None:
@@ -399,7 +402,7 @@ ASKED = [
     pytest.param({"secret": {"deletionPolicy": "Retain"}}, id="Retain"),
 ]
 SIGNERS = [
-    pytest.param(lambda: default_signer(), id="CA of a day"),
+    pytest.param(default_signer, id="CA of a day"),
     pytest.param(lambda: signer(made=NOW), id="CA of now"),
     pytest.param(lambda: signer(made=NOW - 2160 * HOUR + 5 * MINUTE), id="CA that ends soon"),
 ]
@@ -449,8 +452,12 @@ HARMS = [
     pytest.param({"type": "Opaque"}, Action.REPLACE, id="made anew as another type"),
     pytest.param({"metadata": {"labels": {"mutualtls.dev/part": None}}}, Action.WRITE_METADATA, id="label removed"),
     pytest.param({"metadata": {"ownerReferences": None}}, Action.WRITE_METADATA, id="owner removed"),
-    pytest.param({"metadata": {"annotations": {"mutualtls.dev/owned": None}}}, Action.WRITE_METADATA, id="owned removed"),
-    pytest.param({"metadata": {"annotations": {"mutualtls.dev/identity-name": "x"}}}, Action.WRITE_METADATA, id="renamed"),
+    pytest.param(
+        {"metadata": {"annotations": {"mutualtls.dev/owned": None}}}, Action.WRITE_METADATA, id="owned removed"
+    ),
+    pytest.param(
+        {"metadata": {"annotations": {"mutualtls.dev/identity-name": "x"}}}, Action.WRITE_METADATA, id="renamed"
+    ),
 ]
 
 

@@ -24,7 +24,7 @@ def why_not_dns_name(name: str, namespace: str, *, cluster_domain: str) -> str |
 def _own_suffixes(namespace: str, cluster_domain: str) -> tuple[str, ...]:
     """List how a namespace's own names end. Under a cluster domain that ends in `svc` one name could be of two."""
     short = f".{namespace}.svc"
-    is_ambiguous = cluster_domain.split(".")[-1] == "svc"
+    is_ambiguous = cluster_domain.rpartition(".")[2] == "svc"
     return (short,) if is_ambiguous else (f"{short}.{cluster_domain}", short)
 
 

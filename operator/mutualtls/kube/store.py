@@ -200,7 +200,7 @@ class Store:
         return True
 
     def put_secret(self, key: str, metadata: Mapping[str, Any], files: Facts | Damage | None, *, now: datetime) -> None:
-        """Take in a Secret that we have just written or read ourselves, unless the watch has told of a later version."""
+        """Take in a Secret that we have just written or read, unless the watch has told of a later version."""
         old = self.secrets.get(key)
         if old is None or _version(metadata["resourceVersion"]) >= _known_version(old):
             self.secrets[key] = SecretRecord(metadata=secret.parse(metadata), files=files, verified=now)

@@ -1,0 +1,423 @@
+"""What holds for whatever comes: promises of the design, tried with values that nobody thought of."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from core.builders import (
+    DAY,
+    MINUTE,
+    NOW,
+    P256,
+    SECOND,
+    Home,
+    Signer,
+    acted,
+    an_identity,
+    authority,
+    decide,
+    default_signer,
+    issued,
+    key,
+    known,
+    observed,
+    secret_of,
+    signer,
+)
+from mutualtls.core import bundle, desired, issue, ledger, names, permits, rotation, times
+from mutualtls.core.checks import Absent, Action
+from mutualtls.core.errors import SpecError
+from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
+from mutualtls.core.names import Names
+from mutualtls.core.times import Validity
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def examples(most: int) -> Callable[[Test], Test]:
+    """Try so many examples, the same in every run, however long one takes."""
+    return settings(max_examples=most, deadline=None, derandomize=True, database=None)
+
+
+moments = st.integers(min_value=0, max_value=10**9).map(lambda s: NOW + s * SECOND)
+fractions = st.integers(min_value=0, max_value=999_999).map(lambda us: timedelta(microseconds=us))
+durations = st.integers(min_value=60, max_value=168 * 3600).map(lambda s: s * SECOND)
+
+
+# Times
+
+
+@examples(200)
+@given(st.integers(min_value=0, max_value=99_999 * 3600))
+def test_durations_are_read_as_they_were_written(whole_seconds: int) -> None:
+    """Nothing is lost on the way."""
+    duration = timedelta(seconds=whole_seconds)
+
+    assert duration == times.parse_duration(times.format_duration(duration))
+
+
+@examples(100)
+@given(moments, fractions)
+def test_moments_are_read_as_they_were_written(moment: datetime, fraction: timedelta) -> None:
+    """But for fractions of a second."""
+    assert moment == times.from_rfc3339(times.rfc3339(moment + fraction))
+
+
+@examples(200)
+@given(moments, fractions, durations, st.integers(1, 10**7), st.integers(1, 10**7))
+def test_no_validity_reaches_beyond_that_of_the_ca(
+    now: datetime, fraction: timedelta, duration: timedelta, begun: int, left: int
+) -> None:
+    """On either side, and in whole seconds."""
+    within = Validity(not_before=now - begun * SECOND, not_after=now + left * SECOND)
+    life = times.validity(now + fraction, duration, within=within)
+
+    assert within.not_before <= life.not_before <= now
+    assert now < life.not_after <= within.not_after
+    assert life.not_after <= now + duration
+    assert 0 == life.not_before.microsecond == life.not_after.microsecond
+
+
+@examples(150)
+@given(moments, durations, st.data(), st.text(max_size=40))
+def test_a_renewal_lies_within_life(now: datetime, duration: timedelta, data: st.DataObject, uid: str) -> None:
+    """After a tenth of it, and before its end, whatever is asked for."""
+    renew_before = data.draw(st.integers(1, int(duration.total_seconds()) - 1)) * SECOND
+    life = times.validity(now, duration)
+    due = times.renewal_time(life, duration=duration, renew_before=renew_before, uid=uid)
+
+    assert now + duration / 10 - SECOND < due < life.not_after
+    assert due <= max(life.not_after - renew_before, times.whole(now + duration / 10))
+
+
+# Bundles
+
+
+@functools.cache
+def roots() -> tuple[str, ...]:
+    """A handful of roots as PEM."""
+    announced = CAGeneration(role=Role.ROOT, number=1, state=State.MAKING)
+    made = (rotation.certify(authority(), announced, key(P256, number), None, now=NOW) for number in range(6))
+    return tuple(issue.to_pem(ca.certificate).decode() for ca in made)
+
+
+some_roots = st.lists(st.integers(0, 5), max_size=8)
+
+
+@examples(100)
+@given(some_roots, st.randoms(use_true_random=False))
+def test_bundles_merge_in_any_order_to_the_same_bytes(chosen: list[int], random: Any) -> None:
+    """However often each root comes."""
+    pems = [roots()[number] for number in chosen]
+    shuffled = [*pems, *pems]
+    random.shuffle(shuffled)
+    merged = bundle.merge(pems)
+
+    assert merged == bundle.merge(shuffled)
+    assert len(set(chosen)) == merged.count(b"BEGIN CERTIFICATE")
+
+
+@examples(100)
+@given(some_roots, some_roots)
+def test_merging_bundles_is_merging_their_roots(left: list[int], right: list[int]) -> None:
+    """Of bundles as of single roots, and once more changes nothing."""
+    one, other = (bundle.merge(roots()[number] for number in chosen) for chosen in (left, right))
+    both = bundle.merge(pem.decode() for pem in (one, other) if pem)
+
+    assert bundle.merge(roots()[number] for number in (*left, *right)) == both
+    assert both == (bundle.merge([both.decode()]) if both else b"")
+
+
+@examples(50)
+@given(some_roots)
+def test_text_around_a_root_does_not_matter(chosen: list[int]) -> None:
+    """Comments and line ends of those who wrote it."""
+    pems = [roots()[number] for number in chosen]
+    dressed = [f"# a root\r\n\r\n{pem}\n\n" for pem in pems]
+
+    assert bundle.merge(pems) == bundle.merge(dressed)
+
+
+# No leaf outlives its CA
+
+
+def ledger_of(root_ends: datetime, ca_ends: datetime, root_until: datetime | None, ca_until: datetime | None) -> Ledger:
+    """A ledger of two CAs."""
+    root = CAGeneration(role=Role.ROOT, number=1, state=State.ACTIVE, not_after=root_ends, signs_until=root_until)
+    issuing = CAGeneration(
+        role=Role.ISSUING, number=1, state=State.ACTIVE, issuer=1, not_after=ca_ends, signs_until=ca_until
+    )
+    return Ledger(authority_uid="u", generations=(root, issuing))
+
+
+@examples(300)
+@given(
+    st.integers(1, 10**6),
+    st.integers(0, 10**6),
+    durations,
+    fractions,
+    st.tuples(*[st.none() | st.integers(-(10**5), 10**6)] * 2),
+)
+def test_no_leaf_outlives_its_ca_nor_what_the_ledger_allows(
+    left: int, more: int, duration: timedelta, fraction: timedelta, before_until: tuple[int | None, int | None]
+) -> None:
+    """Whatever the ledger said before, after one write at most; and what it allowed it still allows."""
+    ca_ends, root_ends = NOW + left * SECOND, NOW + (left + more) * SECOND
+    limits = [
+        None if until is None else min(NOW + until * SECOND, end)
+        for until, end in zip(before_until, (root_ends, ca_ends), strict=True)
+    ]
+    before = ledger_of(root_ends, ca_ends, limits[0], limits[1])
+    within = Validity(not_before=NOW - DAY, not_after=ca_ends)
+    end = times.validity(NOW + fraction, duration, within=within).not_after
+    active = before.generations[1]
+    after = before if ledger.covers(active, end) else ledger.extended(before, active, now=NOW + fraction, not_after=end)
+    root, issuing = after.generations
+
+    assert end <= ca_ends
+    assert ledger.covers(issuing, end)
+    assert issuing.signs_until is not None
+    assert issuing.signs_until <= ca_ends
+    assert 0 == issuing.signs_until.microsecond
+    if after is not before:
+        assert ledger.covers(root, issuing.signs_until)
+        assert root.signs_until is not None
+        assert root.signs_until <= root_ends
+    for was, now_is in zip(before.generations, after.generations, strict=True):
+        assert was.signs_until is None or ledger.covers(now_is, was.signs_until)
+
+
+@examples(30)
+@given(st.integers(1, 2160 * 3600), st.integers(600, 168 * 3600))
+def test_no_certificate_outlives_its_ca(age: int, duration: int) -> None:
+    """As it is signed, at any time of the CA's life."""
+    by = default_signer()
+    now = by.issuing.validity.not_before + age * SECOND
+    assume(now < by.issuing.validity.not_after - SECOND)
+    o = observed(an_identity(duration=times.format_duration(duration * SECOND)), now=now)
+    made, _ = issued(o)
+
+    assert by.issuing.validity.not_before <= made.not_before
+    assert made.not_after <= by.issuing.validity.not_after <= by.root.validity.not_after
+
+
+# No two namespaces hold one name
+
+
+words = st.sampled_from(["a", "b", "svc", "cluster", "local", "default", "kubernetes", "shop", "a-b", "xn--a", "0"])
+labels = words | st.text("abcsv0", min_size=1, max_size=4)
+namespace_pairs = st.tuples(labels, labels) | labels.map(lambda label: (label, f"a{label}"))
+cluster_domains = st.sampled_from(["cluster.local", "local", "example.com", "svc.cluster.local", "shop.local", "a"])
+dns_names = st.lists(labels | st.just("*"), min_size=1, max_size=8).map(".".join)
+
+
+@st.composite
+def tempting_names(draw: st.DrawFn, namespaces: tuple[str, str], cluster_domain: str) -> str:
+    """A name that both namespaces would like."""
+    tails = [
+        f"{end}{domain}"
+        for end in ("svc", *(f"{one}.svc" for one in namespaces))
+        for domain in ("", f".{cluster_domain}")
+    ]
+    parts = labels | st.sampled_from([*namespaces, *tails, cluster_domain, "*", "kubernetes"])
+    return ".".join([*draw(st.lists(parts, min_size=1, max_size=4)), draw(st.sampled_from(tails))])
+
+
+@examples(400)
+@given(st.data(), namespace_pairs, cluster_domains)
+def test_no_two_namespaces_may_hold_one_name(
+    data: st.DataObject, namespaces: tuple[str, str], cluster_domain: str
+) -> None:
+    """Without a permit."""
+    assume(namespaces[0] != namespaces[1])
+    name = data.draw(dns_names | tempting_names(namespaces, cluster_domain))
+    holders = [
+        namespace
+        for namespace in namespaces
+        if permits.why_not_dns_name(name, namespace, cluster_domain=cluster_domain) is None
+    ]
+
+    assert len(holders) <= 1
+
+
+def covers(pattern: str, name: str) -> bool:
+    """Tell whether a verifier takes a name in a certificate for another name (RFC 9525 section 6.3)."""
+    first, _, rest = pattern.partition(".")
+    return pattern == name or (first == "*" and "." in name and rest == name.partition(".")[2])
+
+
+@examples(400)
+@given(st.data(), namespace_pairs, cluster_domains)
+def test_no_wildcard_of_a_namespace_covers_a_name_of_another(
+    data: st.DataObject, namespaces: tuple[str, str], cluster_domain: str
+) -> None:
+    """As verifiers read wildcards."""
+    assume(namespaces[0] != namespaces[1])
+    left, right = (data.draw(tempting_names(namespaces, cluster_domain)) for _ in range(2))
+    is_permitted = [
+        permits.why_not_dns_name(name, namespace, cluster_domain=cluster_domain) is None
+        for name, namespace in zip((left, right), namespaces, strict=True)
+    ]
+
+    assert not (all(is_permitted) and (covers(left, right) or covers(right, left)))
+
+
+@examples(200)
+@given(labels, st.lists(labels, max_size=3), st.sampled_from(["*.", ""]), st.sampled_from(["", ".cluster.local"]))
+def test_a_namespace_holds_all_that_is_below_its_services(
+    namespace: str, below: list[str], wildcard: str, domain: str
+) -> None:
+    """The API server's own Service excepted."""
+    name = wildcard + ".".join([*below, "orders", namespace, "svc"]) + domain
+
+    assert permits.why_not_dns_name(name, namespace, cluster_domain="cluster.local") is None
+
+
+@examples(300)
+@given(st.text(max_size=20) | dns_names)
+def test_canonical_names_are_canonical(name: str) -> None:
+    """Once more changes nothing, and what comes out can be written into a certificate."""
+    try:
+        canonical = names.canonical_dns_name(name)
+    except ValueError:
+        return
+
+    assert canonical == names.canonical_dns_name(canonical)
+    assert canonical.isascii()
+    assert canonical == canonical.lower()
+    assert "*" not in canonical[1:]
+
+
+def names_of(name: str, namespace: str, **spec: Any) -> Names | None:
+    """Names that an identity is given; None if it is refused."""
+    try:
+        return desired.wanted(an_identity(name, namespace, **spec), default_signer().trust).names
+    except SpecError:
+        return None
+
+
+@examples(150)
+@given(st.data(), namespace_pairs, st.tuples(labels, labels))
+def test_no_two_namespaces_are_given_one_name(
+    data: st.DataObject, namespaces: tuple[str, str], identities: tuple[str, str]
+) -> None:
+    """Through the whole of a spec: Services, service accounts, further names."""
+    assume(namespaces[0] != namespaces[1])
+    given_names = []
+    for name, namespace in zip(identities, namespaces, strict=True):
+        spec = {
+            "services": data.draw(st.lists(labels, max_size=2)),
+            "serviceAccountName": data.draw(labels),
+            "dnsNames": data.draw(st.lists(tempting_names(namespaces, "cluster.local"), max_size=1)),
+        }
+        given_names.append(names_of(name, namespace, **spec) or Names())
+    one, other = given_names
+
+    assert not {*one.dns, *one.uris} & {*other.dns, *other.uris}
+
+
+# Decide, act, decide again
+
+
+specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "usages": st.lists(st.sampled_from(["server auth", "client auth"]), min_size=1, max_size=2, unique=True),
+        "services": st.lists(st.sampled_from(["a", "b", "orders"]), max_size=3),
+        "serviceAccountName": st.sampled_from(["", "robot"]),
+        "dnsNames": st.lists(st.sampled_from(["a.shop.svc", "*.B.shop.svc", "c.d.shop.svc.cluster.local"]), max_size=3),
+        "duration": st.integers(600, 168 * 3600).map(lambda s: times.format_duration(s * SECOND)),
+        "renewBeforePercentage": st.integers(1, 90),
+        "privateKey": st.sampled_from(
+            [
+                {},
+                {"encoding": "SEC1"},
+                {"size": 384},
+                {"algorithm": "Ed25519"},
+                {"algorithm": "RSA"},
+                {"algorithm": "RSA", "encoding": "PKCS1"},
+            ]
+        ),
+        "secret": st.fixed_dictionaries(
+            {},
+            optional={
+                "labels": st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from(["1", ""])),
+                "annotations": st.dictionaries(st.sampled_from(["c", "d"]), st.text(max_size=5)),
+                "deletionPolicy": st.sampled_from(["Delete", "Retain"]),
+            },
+        ),
+    },
+)
+
+
+@examples(60)
+@given(st.lists(specs, min_size=1, max_size=3), st.integers(1, 2160 * 3600 - 3600))
+def test_nothing_is_left_to_do_after_one_write(wanted: list[dict[str, Any]], age: int) -> None:
+    """One spec after the other, at any time of the CA's life; and an hour later nothing has changed by itself."""
+    by = default_signer()
+    now = by.issuing.validity.not_before + times.BACKDATE + age * SECOND
+    body = None
+    for spec in wanted:
+        try:
+            o = observed(an_identity(**spec), now=now)
+        except SpecError:
+            continue
+        o = replace(o, found=known(body, verified=now) if body else Absent())
+        decision = decide(o)
+        if decision.action is not Action.NOTHING:
+            body = acted(o, body, decision, by)
+        if body is None:
+            raise AssertionError("nothing was made")
+        settled = decide(replace(o, found=known(body, verified=now)))
+
+        assert (Action.NOTHING, True) == (settled.action, settled.is_ready)
+        assert settled.look_again is not None
+        assert now < settled.look_again
+
+
+@examples(40)
+@given(st.integers(0, 10), st.integers(0, 300), st.integers(600, 3600))
+def test_leaves_of_a_young_ca_settle(age: int, fraction: int, duration: int) -> None:
+    """Whose beginning is nearer than leaves are backdated."""
+    by = young_signer()
+    now = NOW + age * MINUTE + fraction * SECOND
+    o = observed(an_identity(duration=times.format_duration(duration * SECOND)), by, now=now)
+    decision = decide(replace(o, found=known(secret_of(o, by), verified=now)))
+
+    assert Action.NOTHING is decision.action
+
+
+@functools.cache
+def young_signer() -> Signer:
+    """An authority that made its CAs now."""
+    return signer("young", made=NOW)
+
+
+# Making CAs
+
+
+@examples(60)
+@given(st.lists(st.sampled_from(["step", "crash with a key", "crash"]), max_size=20))
+def test_cas_are_made_once_whatever_happens(history: list[str]) -> None:
+    """Steps and crashes in any order end in the same two CAs."""
+    of, home = authority(), Home()
+    for event in history:
+        step = home.next_step(of)
+        if event == "step" and isinstance(step, rotation.Write | rotation.Make):
+            home.act(of, step)
+        elif event == "crash with a key" and isinstance(step, rotation.Make):
+            home.make(of, step, key(P256, 99))
+    home.walk(of)
+    found = home.read_ledger()
+
+    assert found is not None
+    assert [(Role.ROOT, 1), (Role.ISSUING, 1)] == home.made
+    assert [State.ACTIVE, State.ACTIVE] == [ca.state for ca in found.generations]
+    assert found == ledger.decode(ledger.encode(found))
