@@ -33,6 +33,7 @@ from mutualtls.core.plan import Decision
 from mutualtls.core.reasons import Reason
 from mutualtls.core.trust import Trust
 from mutualtls.events import Announcer
+from mutualtls.history import Mends, Pace
 from mutualtls.kube import paths
 from mutualtls.kube.api import API
 from mutualtls.kube.store import SecretRecord, Store
@@ -43,7 +44,7 @@ logger = logging.getLogger(__name__)
 _MOST_STEPS = 8
 """More than any identity needs: read, replace, issue, move, settle."""
 
-_PLANNED = frozenset({Reason.RENEWAL_DUE})
+_PLANNED = frozenset({Reason.RENEWAL_DUE, Reason.ISSUER_REPLACED})
 """Reasons for a new leaf that are no news."""
 
 
@@ -68,6 +69,9 @@ class Reconciler:
         self._announcer = announcer
         self._settings = settings
         self._clock = clock
+        self._pace = Pace(settings.pace)
+        self._mends = Mends(settings.contest_window)
+        self._made_keys: dict[str, str] = {}
 
     async def work(self) -> None:
         """Take keys off the agenda and finish them, until it is closed. The table of errors is here."""
@@ -78,9 +82,9 @@ class Reconciler:
                 delay = self._agenda.failed(key)
                 logger.warning("will be tried again", extra={"key": key.name, "in": str(delay), "error": str(error)})
             except AuthorityError as error:
-                # Woken when the authority changes; the agenda only sees to it that nothing is forgotten.
-                self._agenda.done(key, look_again=self._clock() + self._settings.last_retry)
-                logger.warning("authority cannot sign", extra={"key": key.name, "error": str(error)})
+                self._look_at_authority(key)
+                delay = self._agenda.failed(key)
+                logger.warning("authority cannot sign", extra={"key": key.name, "in": str(delay), "error": str(error)})
             except Exception:
                 delay = self._agenda.failed(key)
                 logger.exception("programming error, will be tried again", extra={"key": key.name, "in": str(delay)})
@@ -95,6 +99,12 @@ class Reconciler:
             for name in self._store.identities_of_authority(key.name):
                 self.wake(name, priority=Priority.REISSUE)
         return look_again
+
+    def _look_at_authority(self, key: Key) -> None:
+        """Have the authority of an identity looked at, which was thought to be able to sign."""
+        identity = self._store.identities.get(key.name)
+        if key.kind is Kind.IDENTITY and identity is not None:
+            self._agenda.put(Key(Kind.AUTHORITY, identity.spec.authority), priority=Priority.FIRST)
 
     def wake(self, name: str, *, priority: Priority = Priority.CHANGE) -> None:
         """Ask that an identity be looked at. One that never had files comes first."""
@@ -115,6 +125,8 @@ class Reconciler:
             observed, decision = self._decide(identity)
             if observed is None or decision.action is Action.NOTHING:
                 return await self._settle(identity, observed, decision)
+            if decision.reason is Reason.ISSUER_REPLACED and (turn := self._pace.turn(name, observed.now)):
+                return turn
             await self._act(observed, decision)
         raise RuntimeError(f"programming error: {name} is never settled, last for {decision.reason}")
 
@@ -143,7 +155,12 @@ class Reconciler:
         except SpecError as error:
             return None, plan.refused(error)
         observed = self._observe(identity, wanted, trust)
-        return observed, plan.decide(observed, conflict_retry=self._settings.conflict_retry, sweep=self._settings.sweep)
+        return observed, plan.decide(
+            observed,
+            conflict_retry=self._settings.conflict_retry,
+            sweep=self._settings.sweep,
+            move_grace=self._settings.move_grace,
+        )
 
     def _observe(self, identity: Identity, wanted: Wanted, trust: Trust) -> Observed:
         now = self._clock()
@@ -155,7 +172,17 @@ class Reconciler:
             now=now,
             verify_before=now - self._settings.sweep,
             look_before=now - self._settings.conflict_retry,
+            contest=self._mends.contest(identity, trust.bundle_hash, now),
+            left_behind=self._left_behind(identity, wanted.secret_name),
+            remove_before=now - self._settings.move_grace,
+            made_key=self._made_keys.get(identity.uid),
         )
+
+    def _left_behind(self, identity: Identity, secret_name: str) -> tuple[str, ...]:
+        """Name the Secrets that carry this identity's uid beside the one that is asked for."""
+        keys = self._store.secrets_of_identity(identity.uid)
+        names = (key.partition("/")[2] for key in keys if key.startswith(f"{identity.namespace}/"))
+        return tuple(name for name in names if name != secret_name)
 
     def _found(self, identity: Identity, secret_name: str) -> Found:
         record = self._store.secrets.get(f"{identity.namespace}/{secret_name}")
@@ -167,21 +194,30 @@ class Reconciler:
             return Foreign(holder=_holder(record), seen=record.verified)
         if record.files is None:
             return Unread()
-        return Known(files=record.files, metadata_hash=record.metadata.metadata_hash, verified=record.verified)
+        return Known(
+            files=record.files,
+            metadata_hash=record.metadata.metadata_hash,
+            verified=record.verified,
+            created=record.metadata.created,
+        )
 
     async def _act(self, o: Observed, decision: Decision) -> None:
         """Do what was decided. A Secret that is not as it was thought to be is looked at, and decided about anew."""
+        self._note_mend(o, decision)
         try:
             match decision.action:
+                case Action.REMOVE_OLD:
+                    await self._remove_old(o)
                 case Action.LOOK:
                     await self._look(o)
                 case Action.READ:
                     await self._read(o)
                 case Action.ISSUE:
-                    await self._issue(o, decision)
+                    await self._issue(o, decision, await self._kept_key(o))
                 case Action.REPLACE:
+                    kept = await self._kept_key(o)
                     await self._delete(o)
-                    await self._issue(o, decision)
+                    await self._issue(o, decision, kept)
                 case Action.WRITE_BUNDLE:
                     await self._write_bundle(o)
                 case Action.WRITE_METADATA:
@@ -189,6 +225,14 @@ class Reconciler:
         except (AlreadyExistsError, ConflictError, NotFoundError) as error:
             logger.debug("secret is not as it was known", extra={"identity": o.identity.key, "error": str(error)})
             await self._look(o)
+
+    def _note_mend(self, o: Observed, decision: Decision) -> None:
+        """Remember what somebody else's doing made necessary, so that it is not done for ever."""
+        found = self._record(o)
+        is_foreign_doing = decision.reason in plan.MENDED and decision.action is not Action.READ
+        if is_foreign_doing and not plan.is_first(o):
+            by = found.metadata.manager if found else "somebody who deletes it"
+            self._mends.note(o.identity, o.trust.bundle_hash, by, o.now)
 
     # Reading
 
@@ -215,11 +259,11 @@ class Reconciler:
 
     # Writing
 
-    async def _issue(self, o: Observed, decision: Decision) -> None:
-        """Make a key, or keep it, and a leaf, and write them with the bundle in one write."""
+    async def _issue(self, o: Observed, decision: Decision, kept: keys.PrivateKey | None) -> None:
+        """Make a leaf, and a key unless one is kept, and write them with the bundle in one write."""
         asked = times.validity(o.now, o.wanted.duration, within=o.trust.signing.validity if o.trust.signing else None)
         ca = await self._authorities.ca_for(o.trust.name, not_after=asked.not_after)
-        key = await self._kept_key(o) or await generate(o.wanted.key)
+        key = kept or await generate(o.wanted.key)
         leaf = issue.leaf(key.public_key(), ca, names=o.wanted.names, usages=o.wanted.usages, validity=asked)
         chain, ca_pem = issue.to_pem(leaf, ca.certificate), o.trust.bundle
         made = facts.of_leaf(leaf, intermediates=[ca.certificate], encoding=o.wanted.encoding, ca=ca_pem)
@@ -232,6 +276,7 @@ class Reconciler:
             patch = render.secret_patch(o.identity, o.wanted, made, files, found=found.metadata)
             metadata = await self._api.patch(_secret_path(o), patch)
         self._store.put_secret(_secret_key(o), metadata, made, now=o.now)
+        self._made_keys[o.identity.uid] = made.public_key_hash
         self._log_signature(o, made, decision)
         if not plan.is_first(o) and decision.reason not in _PLANNED:
             await self._announcer.normal(o.identity, decision.reason, f"issued a new certificate: {decision.message}")
@@ -260,6 +305,18 @@ class Reconciler:
         await self._api.delete(_secret_path(o), uid=known.uid, resource_version=known.resource_version)
         self._store.drop_secret(_secret_key(o))
         logger.warning("deleted a secret that cannot be changed", extra={"secret": _secret_key(o)})
+
+    async def _remove_old(self, o: Observed) -> None:
+        """Delete the Secrets of former names, which nobody but this identity had."""
+        for name in o.left_behind:
+            key = f"{o.identity.namespace}/{name}"
+            record = self._store.secrets.get(key)
+            if isinstance(record, SecretRecord):
+                known = record.metadata
+                path = paths.secret(o.identity.namespace, name)
+                await self._api.delete(path, uid=known.uid, resource_version=known.resource_version)
+                logger.info("deleted the secret of a former name", extra={"secret": key})
+            self._store.drop_secret(key)
 
     async def _write_bundle(self, o: Observed) -> None:
         """Write ca.crt alone."""
@@ -297,21 +354,30 @@ class Reconciler:
         if new != identity.status:
             await self._write_status(identity, new)
             await self._announce(identity, new, decision)
+        self._made_keys.pop(identity.uid, None)
         return decision.look_again
 
     async def _write_status(self, identity: Identity, new: IdentityStatus) -> None:
         path = f"{paths.identity(identity.namespace, identity.name)}/status"
-        self._store.expect_status(identity.key, new)
+        self._store.expect_status(identity, new, instead_of=identity.status)
         try:
             metadata = await self._api.patch(path, render.status_patch(identity.uid, new))
-        except (NotFoundError, ConflictError):
-            # It is gone, or another of its name has come: the watch will tell, or has told.
-            self._store.drop_identity(identity.key, identity.uid)
-            return
         except ClusterError:
-            self._store.expect_status(identity.key, identity.status)
+            self._store.expect_status(identity, identity.status, instead_of=new)
+            if await self._is_gone(identity):
+                return
             raise
         self._store.note_status(identity.key, new, metadata)
+
+    async def _is_gone(self, identity: Identity) -> bool:
+        """Tell whether an identity is gone, or another of its name is there, which is then noted."""
+        body = await self._api.get(paths.identity(identity.namespace, identity.name))
+        if body is not None and body["metadata"]["uid"] == identity.uid:
+            return False
+        self._store.drop_identity(identity.key, identity.uid)
+        if body is not None and self._store.note_identity(body) is not None:
+            self.wake(identity.key)
+        return True
 
     async def _announce(self, identity: Identity, new: IdentityStatus, decision: Decision) -> None:
         """Tell of a refusal or a failure once, when it begins."""

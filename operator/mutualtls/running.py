@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import kopf
 
-from mutualtls import handlers
+from mutualtls import handlers, health
 from mutualtls.agenda import Agenda, Key, Kind, Priority
 from mutualtls.authorities import Authorities
 from mutualtls.core import labels
 from mutualtls.core.errors import ClusterError
 from mutualtls.events import Announcer
+from mutualtls.health import Health
 from mutualtls.kube import echoes, paths, session
 from mutualtls.kube.api import API
+from mutualtls.kube.census import Census
 from mutualtls.kube.secrets import SecretWatch
 from mutualtls.kube.session import Connection
 from mutualtls.kube.store import Store
@@ -31,14 +32,19 @@ _SPARE_CONNECTIONS = 8
 _WAIT_S = 2.0
 
 
+class EndedError(Exception):
+    """The operator could not go on. Whoever started it starts it again."""
+
+
 async def run(settings: Settings) -> None:
     """Run the operator until SIGTERM or SIGINT, then finish what is under way.
 
     Raises:
         LoginError: there is no way to the API server.
+        EndedError: a watch ended for good.
     """
     connection = session.connect(connections=settings.workers + _SPARE_CONNECTIONS)
-    api = API(connection.session, connection.server, timeout_s=settings.request_timeout.total_seconds())
+    api = API(connection.session, connection.server, timeout_s=settings.request_timeout.total_seconds(), clock=utc_now)
     try:
         await _Operator(api, connection, settings).run()
     finally:
@@ -57,7 +63,7 @@ class _Operator:
         self._api = api
         self._connection = connection
         self._settings = settings
-        self._store = Store()
+        self._store = Store(sweep=settings.sweep)
         self._agenda = Agenda(clock=utc_now, first_retry=settings.first_retry, last_retry=settings.last_retry)
         self._authorities = Authorities(
             api, self._store, namespace=settings.namespace, clock=utc_now, check=settings.authority_check
@@ -71,23 +77,51 @@ class _Operator:
             settings=settings,
             clock=utc_now,
         )
+        self._health = Health(clock=utc_now)
         self._secrets = SecretWatch(
             api,
             self._store,
             clock=utc_now,
             notify=self._secret_changed,
+            hear=self._health.hear,
+            lose=self._lose,
             relist_s=int(settings.relist.total_seconds()),
         )
+        self._census = Census(api, self._store, wake=self._reconciler.wake, interval_s=settings.relist.total_seconds())
+        api.on_skew = self._look_at_authorities
 
     async def run(self) -> None:
         # Kopf cancels, when it ends, every task that began after it: ours begin before.
-        background = [asyncio.create_task(self._secrets.run(), name="secrets"), *self._start_workers()]
+        endless = [
+            asyncio.create_task(self._secrets.run(), name="secrets"),
+            asyncio.create_task(self._census.run(self._deaf), name="census"),
+        ]
+        workers = self._start_workers()
+        port = self._settings.health_port
+        server = await health.serve(self._health, port=port) if port else None
         try:
             await self._run_kopf()
+        except Exception as error:
+            logger.exception("a watch ended for good")
+            raise EndedError(f"a watch ended for good, to be started again: {error}") from error
         finally:
-            await self._drain(background)
+            self._health.started = False
+            await self._drain(endless, workers)
+            if server is not None:
+                await server.cleanup()
 
-    def _start_workers(self) -> Iterable[asyncio.Task[None]]:
+    def _lose(self, why: str) -> None:
+        self._health.trouble = why
+
+    def _deaf(self, why: str) -> None:
+        logger.error("the operator is deaf", extra={"why": why})
+        self._health.deaf = why
+
+    def _look_at_authorities(self) -> None:
+        for name in self._store.authorities:
+            self._agenda.put(Key(Kind.AUTHORITY, name), priority=Priority.FIRST)
+
+    def _start_workers(self) -> list[asyncio.Task[None]]:
         return [asyncio.create_task(self._work(), name=f"worker {number}") for number in range(self._settings.workers)]
 
     async def _work(self) -> None:
@@ -105,6 +139,7 @@ class _Operator:
             borrowed = self._connection.borrowed(echoes.quiet_response(self._store.is_known))
             return kopf.AiohttpSession(server=self._connection.server, aiohttp_session=borrowed)
 
+        self._health.started = True
         logger.info("operator runs", extra={"namespace": self._settings.namespace, "server": self._connection.server})
         await kopf.operator(registry=registry, settings=handlers.settings(), clusterwide=True, standalone=True)
 
@@ -112,10 +147,12 @@ class _Operator:
         """Wait, saying so, until all that is watched can be listed and our namespace is there."""
         said = ""
         while why_not := await self._why_not_ready():
+            self._health.trouble = f"waiting for: {why_not}"
             if why_not != said:
                 logger.warning("waiting for the cluster", extra={"for": why_not})
                 said = why_not
             await asyncio.sleep(_WAIT_S)
+        self._health.trouble = None
 
     async def _why_not_ready(self) -> str | None:
         try:
@@ -128,22 +165,25 @@ class _Operator:
             return str(error)
         return None
 
-    def _secret_changed(self, key: str, metadata: dict[str, object] | None) -> None:
-        """Wake who depends on a Secret: the identity that it names, or the authority whose CA it holds."""
-        namespace, name = key.split("/")
-        found = (metadata or {}).get("labels")
-        of_authority = found.get(labels.AUTHORITY) if isinstance(found, dict) else None
-        if namespace == self._settings.namespace and of_authority:
-            self._agenda.put(Key(Kind.AUTHORITY, of_authority), priority=Priority.FIRST)
+    def _secret_changed(self, key: str) -> None:
+        """Wake who depends on a Secret: the identities that name it, or the authority whose CA it holds."""
+        namespace, _, name = key.partition("/")
+        of_ca = labels.parse_ca_secret_name(name)
+        if of_ca is not None and namespace == self._settings.namespace and of_ca[0] in self._store.authorities:
+            self._agenda.put(Key(Kind.AUTHORITY, of_ca[0]), priority=Priority.FIRST)
         for identity in self._store.identities_of_secret(namespace, name):
             self._reconciler.wake(identity)
 
-    async def _drain(self, background: list[asyncio.Task[None]]) -> None:
+    async def _drain(self, endless: list[asyncio.Task[None]], workers: list[asyncio.Task[None]]) -> None:
         """Hand out nothing new, let work under way end, and cancel what does not."""
         self._agenda.close()
-        background[0].cancel()
-        _, late = await asyncio.wait(background, timeout=self._settings.drain_timeout.total_seconds())
+        for task in endless:
+            task.cancel()
+        if not self._secrets.is_listed.is_set():
+            for task in workers:
+                task.cancel()
+        _, late = await asyncio.wait(workers, timeout=self._settings.drain_timeout.total_seconds())
         for task in late:
             task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await asyncio.gather(*endless, *workers, return_exceptions=True)
         logger.info("operator ended", extra={"unfinished": len(late)})

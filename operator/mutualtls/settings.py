@@ -18,6 +18,8 @@ class Settings:
 
     namespace: str = "mutualtls-system"
     """Namespace of the CA Secrets and the ledgers."""
+    health_port: int = 0
+    """Port of /healthz and /readyz; 0: none."""
     workers: int = 16
     """How many identities are worked on at once."""
     conflict_retry: timedelta = timedelta(seconds=30)
@@ -30,6 +32,12 @@ class Settings:
     """How often an authority's ledger and CA Secrets are looked at when nothing happens."""
     relist: timedelta = timedelta(minutes=10)
     """How often what is watched is listed again, against events that were missed."""
+    contest_window: timedelta = timedelta(minutes=10)
+    """A Secret that was mended three times within this is left alone until it has passed since the first of them."""
+    move_grace: timedelta = timedelta(minutes=10)
+    """How long the old Secret stays after a new one of another name was made."""
+    pace: int = 50
+    """How many certificates a second are made anew because their CA was replaced."""
     sweep: timedelta = timedelta(hours=24)
     """How often the files of every Secret are read, whatever its metadata says."""
     request_timeout: timedelta = timedelta(seconds=30)
@@ -50,12 +58,15 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         if name in environment:
             given[field.name] = _parse(name, environment[name], type(field.default))
     chosen = Settings(**given)
-    if chosen.workers < 1:
-        raise ValueError(f"{PREFIX}WORKERS: at least one worker is needed: {chosen.workers}")
+    for name in ("workers", "pace"):
+        if getattr(chosen, name) < 1:
+            raise ValueError(f"{PREFIX}{name.upper()}: must be at least one: {getattr(chosen, name)}")
     return chosen
 
 
 def _parse(name: str, text: str, kind: type) -> object:
+    if kind is int and not text.removeprefix("-").isdecimal():
+        raise ValueError(f"{name}: must be a whole number: {text}")
     try:
         return times.parse_duration(text) if kind is timedelta else kind(text)
     except ValueError as error:

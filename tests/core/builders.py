@@ -21,14 +21,14 @@ from mutualtls.core import trust as trusts
 from mutualtls.core.authority import Authority
 from mutualtls.core.checks import Absent, Action, Found, Known, Observed
 from mutualtls.core.errors import AuthorityError
-from mutualtls.core.facts import Facts
+from mutualtls.core.facts import Damage, Facts
 from mutualtls.core.identity import Algorithm, Identity
 from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType, PrivateKey
-from mutualtls.core.ledger import Ledger, Role
+from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
 from mutualtls.core.plan import Decision
 from mutualtls.core.reasons import Reason
-from mutualtls.core.rotation import CAId, Hold, Make, Sign, Step, Write
+from mutualtls.core.rotation import Bury, CAId, Hold, Make, Sign, Step, Tombstone, Write
 from mutualtls.core.trust import Trust
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -59,10 +59,27 @@ def key(kind: KeyType = P256, number: int = 0) -> PrivateKey:
 # Authorities
 
 
-def authority(name: str = "default", **spec: Any) -> Authority:
-    """An authority with a spec in the API's words."""
-    metadata = {"name": name, "uid": f"uid-of-{name}", "generation": 1, "resourceVersion": "1"}
+def authority(name: str = "default", *, abandon: str | None = None, **spec: Any) -> Authority:
+    """An authority with a spec in the API's words, and perhaps an order to abandon a root."""
+    metadata = {
+        "name": name,
+        "uid": f"uid-of-{name}",
+        "generation": 1,
+        "resourceVersion": "1",
+        "annotations": {labels.ABANDON: abandon} if abandon else {},
+    }
     return authorities.parse({"metadata": metadata, "spec": spec})
+
+
+def key_of_ca(of: Authority, role: Role, number: int) -> PrivateKey:
+    """Make the key of a CA, once for each authority, role and number."""
+    return _key_of_ca(rotation.key_type(of, role), f"{of.name}/{role}/{number}")
+
+
+@functools.cache
+def _key_of_ca(kind: KeyType, name: str) -> PrivateKey:
+    del name
+    return keys.generate(kind)
 
 
 @dataclass(slots=True)
@@ -71,31 +88,45 @@ class Home:
 
     ledger_text: str | None = None
     ledger_version: int = 0
-    secrets: dict[CAId, CA] = field(default_factory=dict)
+    secrets: dict[CAId, CA | Tombstone] = field(default_factory=dict)
     made: list[CAId] = field(default_factory=list)
     """Every CA Secret that was ever created, in order."""
+    buried: list[CAId] = field(default_factory=list)
+    """Every tombstone that was ever put, in order."""
 
     def read_ledger(self) -> Ledger | None:
         """Read the ledger as an operator does that has just started."""
         return None if self.ledger_text is None else ledger.decode(self.ledger_text)
 
-    def held(self) -> dict[CAId, CA | None]:
+    def held(self) -> dict[CAId, CA | Tombstone | None]:
         """Read the CA Secrets that the ledger tells of, and refuse those that are another's."""
         known = self.read_ledger()
-        held: dict[CAId, CA | None] = {}
+        held: dict[CAId, CA | Tombstone | None] = {}
         for recorded in known.generations if known else ():
             found = self.secrets.get((recorded.role, recorded.number))
-            if found is not None:
+            if isinstance(found, CA):
                 rotation.check_held(recorded, found)
             held[recorded.role, recorded.number] = found
         return held
 
-    def next_step(self, of: Authority, *, now: datetime = NOW, evidence: str | None = None) -> Step:
+    def ca(self, name: CAId) -> CA:
+        """Read a CA Secret that holds its key."""
+        found = self.secrets[name]
+        if not isinstance(found, CA):
+            raise TypeError(f"the key of {name} was deleted")
+        return found
+
+    def states(self) -> dict[CAId, State]:
+        """Read from the ledger where each generation is."""
+        known = self.read_ledger()
+        return {(ca.role, ca.number): ca.state for ca in known.generations} if known else {}
+
+    def next_step(self, of: Authority, *, now: datetime = NOW) -> Step:
         """Say what an operator would do that has just read everything."""
         known = self.read_ledger()
         if known is None:
-            return rotation.first_ledger(of, evidence)
-        return rotation.next_step(known, self.held(), now=now)
+            return Write(rotation.announced_first(of))
+        return rotation.next_step(known, self.held(), abandon=of.abandon, now=now)
 
     def write_ledger(self, new: Ledger, *, over: int | None = None) -> bool:
         """Write the ledger, unless it is not the version any more that it is to be written over (409)."""
@@ -105,11 +136,35 @@ class Home:
         self.ledger_version += 1
         return True
 
+    def lose(self, *names: CAId) -> None:
+        """Delete CA Secrets."""
+        for name in names:
+            del self.secrets[name]
+
+    def sign(self, *, until: datetime, now: datetime) -> CAId:
+        """Allow a leaf that ends then, as is done before it is signed, and say of which CA it is."""
+        known = self.read_ledger()
+        active = known.active(Role.ISSUING) if known else None
+        if known is None or active is None:
+            raise TypeError("nothing signs")
+        if not ledger.covers(active, until):
+            self.write_ledger(ledger.extended(known, active, now=now, not_after=until))
+        return active.role, active.number
+
+    def recorded(self, name: CAId) -> CAGeneration:
+        """Read what the ledger says of a CA."""
+        known = self.read_ledger()
+        found = known.find(*name) if known else None
+        if found is None:
+            raise TypeError(f"the ledger does not know: {name}")
+        return found
+
     def make(self, of: Authority, step: Make, made_key: PrivateKey, *, now: datetime = NOW) -> CA:
         """Make the CA that a step asks for, without creating its Secret."""
         announced = step.announced
         root = self.held().get((Role.ROOT, announced.issuer)) if announced.issuer is not None else None
-        return rotation.certify(of, announced, made_key, root, now=now)
+        signing = root if isinstance(root, CA) else None
+        return rotation.certify(of, announced, made_key, signing, now=now)
 
     def create(self, name: CAId, ca: CA) -> bool:
         """Create a CA Secret. What is there stays (409)."""
@@ -119,23 +174,56 @@ class Home:
         self.made.append(name)
         return True
 
-    def act(self, of: Authority, step: Write | Make, *, now: datetime = NOW) -> None:
+    def bury(self, gone: CAGeneration) -> None:
+        """Put a tombstone where a CA was."""
+        self.secrets[gone.role, gone.number] = Tombstone()
+        self.buried.append((gone.role, gone.number))
+
+    def act(self, of: Authority, step: Write | Make | Bury, *, now: datetime = NOW) -> None:
         """Do what a step says, whole."""
         match step:
             case Write():
                 self.write_ledger(step.ledger)
             case Make():
                 name = (step.announced.role, step.announced.number)
-                self.create(name, self.make(of, step, keys.generate(rotation.key_type(of, name[0])), now=now))
+                self.create(name, self.make(of, step, key_of_ca(of, *name), now=now))
+            case Bury():
+                self.bury(step.gone)
 
     def walk(self, of: Authority, *, now: datetime = NOW) -> Sign | Hold:
-        """Take steps until there is nothing more to do."""
-        for _ in range(20):
-            step = self.next_step(of, now=now)
-            if isinstance(step, Sign | Hold):
-                return step
-            self.act(of, step, now=now)
+        """Take steps until there is nothing more to do, or something is wrong, which holds as it does in the shell."""
+        for _ in range(40):
+            try:
+                step = self.next_step(of, now=now)
+                if isinstance(step, Sign | Hold):
+                    return step
+                self.act(of, step, now=now)
+            except AuthorityError as error:
+                return Hold(error.reason, str(error))
         raise AssertionError("steps without end")
+
+
+def named(step: Step) -> str:
+    """Say what a step is, with the states that a ledger to be written holds."""
+    match step:
+        case Write():
+            states = [f"{ca.role} {ca.number} {ca.state}" for ca in step.ledger.generations]
+            return f"write {', '.join(states)}"
+        case Make():
+            return f"make {step.announced.role} {step.announced.number}"
+        case Bury():
+            return f"bury {step.gone.role} {step.gone.number}"
+        case Hold():
+            return f"hold {step.reason}"
+        case Sign():
+            return "sign"
+
+
+def grown(of: Authority | None = None, *, now: datetime = NOW) -> Home:
+    """An authority that signs."""
+    home = Home()
+    home.walk(of or authority(), now=now)
+    return home
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +245,7 @@ def signer(name: str = "default", *, made: datetime = NOW - DAY, **spec: Any) ->
     """An authority that made its CAs a day ago."""
     of, home = authority(name, **spec), Home()
     step = home.walk(of, now=made)
-    known, root = home.read_ledger(), home.secrets[Role.ROOT, 1]
+    known, root = home.read_ledger(), home.ca((Role.ROOT, 1))
     if not isinstance(step, Sign) or known is None:
         raise AuthorityError(step.reason if isinstance(step, Hold) else Reason.KEY_LOST, "cannot sign")
     return Signer(authority=of, ledger=known, root=root, issuing=step.issuing)
@@ -234,6 +322,7 @@ def as_stored(body: dict[str, Any]) -> dict[str, Any]:
         **body["metadata"],
         "uid": body["metadata"].get("uid", f"uid-of-{body['metadata']['name']}"),
         "resourceVersion": str(next(_versions)),
+        "creationTimestamp": body["metadata"].get("creationTimestamp", times.rfc3339(NOW)),
         "managedFields": [entry_of_ours("type", "data", "metadata", body=body)],
     }
     return {**body, "metadata": metadata}
@@ -261,6 +350,11 @@ def encoded(**data: bytes) -> dict[str, str]:
     return {name: base64.b64encode(content).decode() for name, content in data.items()}
 
 
+def damaged(reason: Reason) -> Known:
+    """Know a Secret whose files are of no use."""
+    return Known(files=Damage(reason=reason, message="why"), metadata_hash="", verified=NOW, created=NOW)
+
+
 # Reconciling, as the shell does it
 
 
@@ -282,6 +376,7 @@ def observed(
         now=now,
         verify_before=now - DAY,
         look_before=now - 30 * SECOND,
+        remove_before=now - 10 * MINUTE,
     )
 
 
@@ -307,7 +402,9 @@ def secret_of(o: Observed, by: Signer | None = None) -> dict[str, Any]:
 def known(body: Mapping[str, Any], *, verified: datetime = NOW) -> Known:
     """Know a Secret from its body."""
     metadata = secret.parse(body["metadata"])
-    return Known(files=facts.read(body), metadata_hash=metadata.metadata_hash, verified=verified)
+    return Known(
+        files=facts.read(body), metadata_hash=metadata.metadata_hash, verified=verified, created=metadata.created
+    )
 
 
 def settled(by: Signer | None = None, *, now: datetime = NOW, **spec: Any) -> Observed:
@@ -318,7 +415,7 @@ def settled(by: Signer | None = None, *, now: datetime = NOW, **spec: Any) -> Ob
 
 def decide(o: Observed) -> Decision:
     """Decide with the intervals of the settings."""
-    return plan.decide(o, conflict_retry=30 * SECOND, sweep=DAY)
+    return plan.decide(o, conflict_retry=30 * SECOND, sweep=DAY, move_grace=10 * MINUTE)
 
 
 def acted(o: Observed, body: dict[str, Any] | None, decision: Decision, by: Signer | None = None) -> dict[str, Any]:

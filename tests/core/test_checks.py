@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from core import builders
 from core.builders import (
     DAY,
     HOUR,
@@ -25,11 +26,12 @@ from core.builders import (
 )
 from mutualtls.core import checks
 from mutualtls.core.checks import Absent, Action, Check, Foreign, Found, Known, Observed, Unread, Violation
-from mutualtls.core.facts import Damage, Facts
-from mutualtls.core.identity import Encoding, Usage
+from mutualtls.core.facts import Facts
+from mutualtls.core.identity import Encoding, IdentityStatus, Usage
 from mutualtls.core.keys import KeyType
 from mutualtls.core.names import Names
 from mutualtls.core.reasons import Reason
+from mutualtls.core.status import CertificateStatus
 from mutualtls.core.trust import CAInUse
 
 Change = Callable[[Observed], Observed]
@@ -47,7 +49,7 @@ def finding(found: Found) -> Change:
 
 def damaged(reason: Reason) -> Change:
     """Find damaged files."""
-    return lambda o: replace(o, found=Known(files=Damage(reason=reason, message="why"), metadata_hash="", verified=NOW))
+    return finding(builders.damaged(reason))
 
 
 def wanting(**more: Any) -> Change:
@@ -124,6 +126,44 @@ def made_with_its_ca(*, lag: Any) -> Change:
         return replace(o, trust=replace(o.trust, signing=young, in_use={o.facts.issuer_key_id: young}))
 
     return change
+
+
+def replaced(o: Observed) -> Observed:
+    """Have another CA sign in place of the one that signed the certificate."""
+    of = o.facts.issuer_key_id
+    return replace(o, trust=replace(o.trust, in_use={of: replace(o.trust.in_use[of], is_replaced=True)}))
+
+
+def put_back(o: Observed) -> Observed:
+    """Have the authority that settled files have."""
+    return replace(o, trust=replace(o.trust, in_use=settled().trust.in_use))
+
+
+def moved(o: Observed) -> Observed:
+    """Have Secrets of former names, which have been there for longer than they stay."""
+    return replace(with_known(o, created=o.remove_before), left_behind=("orders-a", "orders-b"))
+
+
+def planted(*, made: str | None = None, policy: str = "Never") -> Change:
+    """Record another key than the Secret's, under a policy, and perhaps have just made one."""
+
+    def plant(o: Observed) -> Observed:
+        of = an_identity(privateKey={"rotationPolicy": policy})
+        status = CertificateStatus(
+            serial_number=o.facts.serial_number,
+            fingerprint=o.facts.fingerprint,
+            public_key_hash="of another key",
+            not_before="",
+            not_after="",
+            renewal_time="",
+            issuer_key_id="",
+        )
+        recorded = msgspec.structs.replace(of, status=IdentityStatus(certificate=status))
+        just_made = o.facts.public_key_hash if made == "this" else made
+        wanted = replace(o.wanted, rotation_policy=of.spec.private_key.rotation_policy)
+        return replace(o, identity=recorded, wanted=wanted, made_key=just_made)
+
+    return plant
 
 
 OTHER_CA = CAInUse(chain_hash="another", validity=default_signer().issuing.validity)
@@ -223,6 +263,10 @@ CASES = [
         Action.ISSUE,
         id="shorter is asked, and the CA ends with the leaf",
     ),
+    pytest.param(checks.key_is_foreign, planted(), Reason.KEY_MISMATCH, Action.ISSUE, id="key that was planted"),
+    pytest.param(
+        checks.key_is_foreign, planted(made="k"), Reason.KEY_MISMATCH, Action.ISSUE, id="planted over a new key"
+    ),
     pytest.param(checks.reissue_is_ordered, ordered(upper=False), Reason.REISSUE_ORDERED, Action.ISSUE, id="ordered"),
     pytest.param(
         checks.reissue_is_ordered, ordered(upper=True), Reason.REISSUE_ORDERED, Action.ISSUE, id="in upper case"
@@ -273,6 +317,10 @@ CASES = [
         id="no owner any more",
     ),
     pytest.param(
+        checks.issuer_was_replaced, replaced, Reason.ISSUER_REPLACED, Action.ISSUE, id="another CA signs in its place"
+    ),
+    pytest.param(checks.old_secret_is_left, moved, Reason.SECRET_MOVED, Action.REMOVE_OLD, id="of former names"),
+    pytest.param(
         checks.body_was_not_seen_for_long,
         lambda o: with_known(o, verified=o.verify_before),
         Reason.SECRET_UNREADABLE,
@@ -306,6 +354,8 @@ def test_a_check_finds_nothing_in_good_files(check: Check) -> None:
 
 
 NOT_FOUND = [
+    pytest.param(checks.key_is_foreign, planted(made="this"), id="new key, not recorded yet"),
+    pytest.param(checks.key_is_foreign, planted(policy="Always"), id="key that will not be kept"),
     pytest.param(
         checks.duration_differs,
         both(ca_that_ends(5 * HOUR), holding(not_after=NOW + 5 * HOUR)),
@@ -341,6 +391,14 @@ NOT_FOUND = [
         id="read less than a day ago",
     ),
     pytest.param(checks.files_are_damaged, finding(Absent()), id="an absent Secret is not damaged"),
+    pytest.param(
+        checks.old_secret_is_left,
+        both(moved, lambda o: with_known(o, created=o.remove_before + SECOND)),
+        id="the new Secret is too young",
+    ),
+    pytest.param(checks.old_secret_is_left, both(moved, finding(Absent())), id="there is no new Secret"),
+    pytest.param(checks.old_secret_is_left, both(moved, finding(Unread())), id="the new Secret is unread"),
+    pytest.param(checks.old_secret_is_left, both(moved, finding(foreign())), id="the new Secret is another's"),
 ]
 
 
@@ -382,6 +440,7 @@ def test_a_renewal_that_gains_a_tenth_is_made() -> None:
         pytest.param(
             checks.certificate_has_expired, at(lambda o: o.facts.not_after), "2026-01-03T03:04:05Z", id="its end"
         ),
+        pytest.param(checks.old_secret_is_left, moved, "secret orders-a, orders-b is not asked for", id="which go"),
     ],
 )
 def test_a_check_says_what_it_found(check: Check, change: Change, said: str) -> None:
@@ -403,6 +462,8 @@ EVERYTHING_WRONG = both(
     at(lambda o: o.facts.not_after),
     lambda o: replace(o, verify_before=o.now),
     trusting(bundle_hash="new"),
+    replaced,
+    moved,
 )
 MENDED = [
     (Reason.KEY_TYPE_CHANGED, wanting(key=P256)),
@@ -412,8 +473,10 @@ MENDED = [
     (Reason.REISSUE_ORDERED, ordered_another),
     (Reason.EXPIRED, at(lambda o: o.facts.not_after - SECOND)),
     (Reason.RENEWAL_DUE, at(lambda _: NOW)),
+    (Reason.ISSUER_REPLACED, put_back),
     (Reason.BUNDLE_OLD, trusting(bundle_hash=default_signer().trust.bundle_hash)),
     (Reason.METADATA_DRIFTED, lambda o: replace(o, wanted=replace(o.wanted, labels=settled().wanted.labels))),
+    (Reason.SECRET_MOVED, lambda o: replace(o, left_behind=())),
     (Reason.SECRET_UNREADABLE, lambda o: replace(o, verify_before=NOW - DAY)),
 ]
 
@@ -436,7 +499,7 @@ def test_of_several_violations_the_first_counts() -> None:
     [
         pytest.param(finding(foreign()), Reason.SECRET_CONFLICT, id="somebody else's"),
         pytest.param(finding(Unread()), Reason.SECRET_UNREADABLE, id="unread"),
-        pytest.param(finding(Absent()), Reason.SECRET_MISSING, id="missing"),
+        pytest.param(finding(Absent()), Reason.SECRET_MOVED, id="missing, after another name"),
         pytest.param(damaged(Reason.KEY_MISMATCH), Reason.KEY_MISMATCH, id="damaged"),
         pytest.param(trusting(in_use={}), Reason.AUTHORITY_CHANGED, id="of no CA in use"),
     ],

@@ -43,7 +43,11 @@ def test_an_empty_spec_works() -> None:
         duration=DAY,
         renew_before=8 * HOUR,
         secret_name="orders-mtls",  # noqa: S106 - the name of an object
-        labels={"mutualtls.dev/part": "files", "app.kubernetes.io/managed-by": "mutualtls-operator"},
+        labels={
+            "mutualtls.dev/part": "files",
+            "mutualtls.dev/authority": "default",
+            "app.kubernetes.io/managed-by": "mutualtls-operator",
+        },
         annotations={"mutualtls.dev/identity-name": "orders", "mutualtls.dev/identity-uid": UID},
         owner_uid=UID,
     )
@@ -114,10 +118,11 @@ def test_what_is_asked_for_is_wanted(spec: dict[str, Any], field: str, value: ob
 
 def test_labels_and_annotations_of_the_spec_stand_beside_ours() -> None:
     """And ours win."""
-    secret = {"labels": {"team": "a", labels.PART: "ca"}, "annotations": {"note": "b", labels.IDENTITY_UID: "c"}}
-    found = wanted(secret=secret)
+    theirs = {"team": "a", labels.PART: "ca", labels.AUTHORITY: "another"}
+    found = wanted(secret={"labels": theirs, "annotations": {"note": "b", labels.IDENTITY_UID: "c"}})
+    ours = {labels.PART: "files", labels.AUTHORITY: "default", labels.MANAGED_BY: "mutualtls-operator"}
 
-    assert {"team": "a", labels.PART: "files", labels.MANAGED_BY: "mutualtls-operator"} == found.labels
+    assert {"team": "a"} | ours == found.labels
     assert {"note": "b", labels.IDENTITY_NAME: "orders", labels.IDENTITY_UID: UID} == found.annotations
 
 

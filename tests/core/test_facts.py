@@ -472,22 +472,27 @@ def test_metadata_of_a_secret_of_ours() -> None:
     body = good(secret={"labels": {"team": "a"}, "annotations": {"note": "b"}})
     found = secret.parse(body["metadata"])
     expected = Owned(
-        labels=("app.kubernetes.io/managed-by", "mutualtls.dev/part", "team"),
+        labels=("app.kubernetes.io/managed-by", "mutualtls.dev/authority", "mutualtls.dev/part", "team"),
         annotations=("mutualtls.dev/identity-name", "mutualtls.dev/identity-uid", "note"),
         data=("ca.crt", "tls.crt", "tls.key"),
     )
 
     assert (UID, "orders") == (found.identity_uid, found.identity_name)
+    assert ("default", NOW) == (found.authority, found.created)
     assert expected == found.owned
     assert () == found.other_owners
+
+
+BARE = {"uid": "u", "resourceVersion": "1", "creationTimestamp": "2026-01-02T03:04:05Z"}
 
 
 def test_metadata_of_anothers_secret() -> None:
     """Nothing of it is ours, and its managers say whose it is."""
     entries = [entry({}, manager="helm"), entry({}, manager="argo"), entry({}, manager="helm")]
-    found = secret.parse({"uid": "u", "resourceVersion": "1", "managedFields": entries})
+    found = secret.parse({**BARE, "managedFields": entries})
 
-    assert (None, Owned(), "argo, helm") == (found.identity_uid, found.owned, found.manager)
+    assert (None, None, Owned()) == (found.identity_uid, found.authority, found.owned)
+    assert "argo, helm" == found.manager
 
 
 @pytest.mark.parametrize(
@@ -495,12 +500,23 @@ def test_metadata_of_anothers_secret() -> None:
     [
         pytest.param({"labels": {labels.MANAGED_BY: "Helm"}, "managedFields": [entry({})]}, "Helm", id="by its label"),
         pytest.param({"managedFields": [entry({})]}, "kubectl-edit", id="by its managers"),
+        pytest.param(
+            {"labels": {labels.MANAGED_BY: labels.FIELD_MANAGER}, "managedFields": [entry({})]},
+            "kubectl-edit",
+            id="by its managers, as the label is ours",
+        ),
+        pytest.param(
+            {"managedFields": [entry({}), entry({}, manager=labels.FIELD_MANAGER)]},
+            "kubectl-edit",
+            id="by its managers but us",
+        ),
+        pytest.param({"managedFields": [{"operation": "Update"}]}, "somebody unknown", id="by a manager without name"),
         pytest.param({}, "somebody unknown", id="by nothing"),
     ],
 )
 def test_whose_a_secret_is(metadata: dict[str, Any], manager: str) -> None:
     """For people to find out."""
-    assert manager == secret.parse({"uid": "u", "resourceVersion": "1"} | metadata).manager
+    assert manager == secret.parse(BARE | metadata).manager
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from core.builders import (
     Signer,
     acted,
     an_identity,
+    damaged,
     decide,
     decoded,
     default_signer,
@@ -33,9 +34,9 @@ from core.builders import (
     signer,
 )
 from mutualtls.core import identity, plan, trust
-from mutualtls.core.checks import Absent, Action, Foreign, Known, Observed, Unread
+from mutualtls.core.checks import Absent, Action, Contest, Foreign, Known, Observed, Unread
 from mutualtls.core.errors import Fault, SpecError
-from mutualtls.core.facts import Damage, Facts
+from mutualtls.core.facts import Facts
 from mutualtls.core.reasons import Reason
 from mutualtls.core.status import CertificateStatus
 from mutualtls.core.trust import Trust
@@ -120,6 +121,13 @@ def after(*changes: Change) -> Observed:
             Reason.SUSPENDED,
             False,
             id="suspended authority, expired",
+        ),
+        pytest.param(
+            (trusting(SUSPENDED_AUTHORITY), ordered),
+            Action.NOTHING,
+            Reason.SUSPENDED,
+            True,
+            id="suspended authority, though ordered",
         ),
         # An identity that is suspended
         pytest.param((suspended,), Action.NOTHING, Reason.ISSUED, True, id="suspended"),
@@ -213,16 +221,14 @@ def test_an_unread_secret_is_read() -> None:
 @pytest.mark.parametrize("reason", [Reason.SECRET_TYPE_WRONG, Reason.SECRET_IMMUTABLE])
 def test_what_cannot_be_changed_is_replaced(reason: Reason) -> None:
     """Type and immutability stay as they are for the life of a Secret."""
-    damage = Known(files=Damage(reason=reason, message="why"), metadata_hash="", verified=NOW)
-    decision = decide(after(lambda o: replace(o, found=damage)))
+    decision = decide(after(lambda o: replace(o, found=damaged(reason))))
 
     assert (Action.REPLACE, reason, False) == (decision.action, decision.reason, decision.is_ready)
 
 
 def test_what_cannot_be_changed_is_not_replaced_while_suspended() -> None:
     """There would be no files at all."""
-    damage = Known(files=Damage(reason=Reason.SECRET_IMMUTABLE, message="why"), metadata_hash="", verified=NOW)
-    decision = decide(after(suspended, lambda o: replace(o, found=damage)))
+    decision = decide(after(suspended, lambda o: replace(o, found=damaged(Reason.SECRET_IMMUTABLE))))
 
     assert (Action.NOTHING, Reason.SUSPENDED, False) == (decision.action, decision.reason, decision.is_ready)
 
@@ -491,6 +497,158 @@ def test_a_reissue_that_was_ordered_is_obeyed_once() -> None:
     o = replace(o, identity=msgspec.structs.replace(o.identity, reissue=facts.serial_number))
 
     assert [Action.ISSUE, Action.NOTHING] == finish(o, before, default_signer())[0]
+
+
+# Contests
+
+
+CONTEST = Contest(by="helm", times=3, over=NOW + 5 * MINUTE)
+
+
+def contested(o: Observed) -> Observed:
+    """Have somebody overwrite the Secret time and again."""
+    return replace(o, contest=CONTEST)
+
+
+def harmed(reason: Reason) -> Change:
+    """Have a Secret that was damaged."""
+    return lambda o: replace(o, found=damaged(reason))
+
+
+def drifted(o: Observed) -> Observed:
+    """Want other labels."""
+    return replace(o, wanted=replace(o.wanted, labels={"team": "b"}))
+
+
+def replaced(o: Observed) -> Observed:
+    """Have another CA sign in place of the one that signed the certificate."""
+    in_use = {name: replace(ca, is_replaced=True) for name, ca in o.trust.in_use.items()}
+    return replace(o, trust=replace(o.trust, in_use=in_use))
+
+
+def unread(o: Observed) -> Observed:
+    """Have a Secret that was not read yet."""
+    return replace(o, found=Unread())
+
+
+def foreign(o: Observed) -> Observed:
+    """Have somebody else's Secret."""
+    return replace(o, found=Foreign(holder="helm", seen=NOW))
+
+
+LEFT_ALONE = [
+    pytest.param(missing, Reason.SECRET_MISSING, False, id="deleted"),
+    pytest.param(harmed(Reason.SECRET_INCOMPLETE), Reason.SECRET_INCOMPLETE, False, id="a file is missing"),
+    pytest.param(harmed(Reason.SECRET_UNREADABLE), Reason.SECRET_UNREADABLE, False, id="unreadable"),
+    pytest.param(harmed(Reason.KEY_MISMATCH), Reason.KEY_MISMATCH, False, id="another key"),
+    pytest.param(harmed(Reason.SECRET_TYPE_WRONG), Reason.SECRET_TYPE_WRONG, False, id="another type"),
+    pytest.param(harmed(Reason.SECRET_IMMUTABLE), Reason.SECRET_IMMUTABLE, False, id="immutable"),
+    pytest.param(trusting(NEW_BUNDLE), Reason.BUNDLE_OLD, False, id="another bundle"),
+    pytest.param(drifted, Reason.METADATA_DRIFTED, True, id="other labels"),
+]
+
+
+@pytest.mark.parametrize(("change", "reason", "is_ready"), LEFT_ALONE)
+def test_a_contested_secret_is_left_alone_for_a_while(change: Change, reason: Reason, *, is_ready: bool) -> None:
+    """Whatever is done to it; without a contest it is mended."""
+    o = after(change)
+    decision = decide(contested(o))
+
+    assert reason == decide(o).reason
+    assert Action.NOTHING is not decide(o).action
+    assert (Action.NOTHING, Reason.SECRET_CONTESTED) == (decision.action, decision.reason)
+    assert (is_ready, True, CONTEST.over) == (decision.is_ready, decision.is_stalled, decision.look_again)
+
+
+def test_every_reason_for_mending_is_tested() -> None:
+    """A new one needs a case above."""
+    assert {case.values[1] for case in LEFT_ALONE} == plan.MENDED
+
+
+def test_a_contest_says_who_and_what_to_do() -> None:
+    """And when it is tried again."""
+    said = decide(contested(after(missing))).message
+
+    assert "helm overwrote secret orders-mtls 3 times" in said
+    assert "set spec.secret.name to another name; tried again at 2026-01-02T03:09:05Z" in said
+    assert said.endswith("secret orders-mtls does not exist")
+
+
+@pytest.mark.parametrize(
+    ("change", "action", "reason"),
+    [
+        pytest.param(lambda o: o, Action.NOTHING, Reason.ISSUED, id="settled"),
+        pytest.param(renamed, Action.ISSUE, Reason.NAMES_CHANGED, id="a new spec"),
+        pytest.param(due, Action.ISSUE, Reason.RENEWAL_DUE, id="due"),
+        pytest.param(expired, Action.ISSUE, Reason.EXPIRED, id="expired"),
+        pytest.param(ordered, Action.ISSUE, Reason.REISSUE_ORDERED, id="ordered"),
+        pytest.param(replaced, Action.ISSUE, Reason.ISSUER_REPLACED, id="its CA was replaced"),
+        pytest.param(trusting(other_signer().trust), Action.ISSUE, Reason.AUTHORITY_CHANGED, id="another authority"),
+        pytest.param(unread, Action.READ, Reason.SECRET_UNREADABLE, id="unread"),
+        pytest.param(foreign, Action.NOTHING, Reason.SECRET_CONFLICT, id="somebody else's"),
+    ],
+)
+def test_a_contest_holds_back_mending_alone(change: Change, action: Action, reason: Reason) -> None:
+    """Reading goes on, and so does what the spec or time asks for."""
+    decision = decide(contested(after(change)))
+
+    assert (action, reason) == (decision.action, decision.reason)
+
+
+# An issuing CA that was replaced
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "reason"),
+    [
+        pytest.param((replaced,), Action.ISSUE, Reason.ISSUER_REPLACED, id="replaced"),
+        pytest.param((suspended, replaced), Action.NOTHING, Reason.SUSPENDED, id="suspended"),
+        pytest.param((trusting(UNABLE), replaced), Action.NOTHING, Reason.AUTHORITY_NOT_READY, id="unable"),
+        pytest.param((due, replaced), Action.ISSUE, Reason.RENEWAL_DUE, id="due"),
+        pytest.param(
+            (trusting(NEW_BUNDLE), suspended, replaced), Action.WRITE_BUNDLE, Reason.BUNDLE_OLD, id="new bundle"
+        ),
+    ],
+)
+def test_leaves_of_a_replaced_ca_are_replaced(changes: tuple[Change, ...], action: Action, reason: Reason) -> None:
+    """They are good meanwhile."""
+    decision = decide(after(*changes))
+
+    assert (action, reason, True) == (decision.action, decision.reason, decision.is_ready)
+
+
+# A Secret of another name than before
+
+
+def left(*, age: timedelta) -> Observed:
+    """Files that are good and so old, with the Secret of a former name still there."""
+    o = settled()
+    if not isinstance(o.found, Known):
+        raise TypeError("nothing is known")
+    return replace(o, found=replace(o.found, created=NOW - age), left_behind=("old",))
+
+
+def test_an_old_secret_stays_for_a_while() -> None:
+    """Until those who mount it have moved; and then it is looked at again."""
+    decision = decide(left(age=4 * MINUTE))
+
+    assert (Action.NOTHING, Reason.ISSUED, True) == (decision.action, decision.reason, decision.is_ready)
+    assert NOW + 6 * MINUTE == decision.look_again
+
+
+@pytest.mark.parametrize("age", [10 * MINUTE, DAY])
+def test_an_old_secret_goes_then(age: timedelta) -> None:
+    """The new one is good meanwhile."""
+    decision = decide(left(age=age))
+
+    assert (Action.REMOVE_OLD, Reason.SECRET_MOVED, True) == (decision.action, decision.reason, decision.is_ready)
+
+
+def test_without_an_old_secret_nothing_is_looked_at_for_it() -> None:
+    """The next time is the renewal."""
+    o = settled()
+
+    assert o.renewal_time == decide(o).look_again
 
 
 # First issuance

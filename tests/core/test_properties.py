@@ -24,6 +24,7 @@ from core.builders import (
     authority,
     decide,
     default_signer,
+    grown,
     issued,
     key,
     known,
@@ -34,6 +35,7 @@ from core.builders import (
 from mutualtls.core import bundle, desired, issue, ledger, names, permits, rotation, times
 from mutualtls.core.checks import Absent, Action
 from mutualtls.core.errors import SpecError
+from mutualtls.core.issue import CA
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
 from mutualtls.core.names import Names
 from mutualtls.core.times import Validity
@@ -95,6 +97,17 @@ def test_a_renewal_lies_within_life(now: datetime, duration: timedelta, data: st
 
     assert now + duration / 10 - SECOND < due < life.not_after
     assert due <= max(life.not_after - renew_before, times.whole(now + duration / 10))
+
+
+@examples(150)
+@given(durations, st.integers(0, 168 * 3600), st.integers(1, 168 * 3600), st.text(max_size=40))
+def test_a_leaf_is_not_renewed_before_it_is_valid(duration: timedelta, left: int, before: int, uid: str) -> None:
+    """Also when its CA's end cuts it short."""
+    ca = Validity(not_before=NOW - DAY, not_after=NOW + left * SECOND)
+    life = times.validity(NOW, duration, within=ca)
+    due = times.renewal_time(life, duration=duration, renew_before=before * SECOND, uid=uid)
+
+    assert life.not_before <= due
 
 
 # Bundles
@@ -421,3 +434,44 @@ def test_cas_are_made_once_whatever_happens(history: list[str]) -> None:
     assert [(Role.ROOT, 1), (Role.ISSUING, 1)] == home.made
     assert [State.ACTIVE, State.ACTIVE] == [ca.state for ca in found.generations]
     assert found == ledger.decode(ledger.encode(found))
+
+
+EVENTS = st.sampled_from(["lose the root", "lose the issuing CA", "restore", "abandon", "step", "sign", "sign", "wait"])
+
+
+@examples(150)
+@given(st.lists(st.tuples(EVENTS, st.integers(0, 2000)), max_size=25))
+def test_whatever_is_lost_no_leaf_loses_its_root(history: list[tuple[str, int]]) -> None:
+    """What signs is under a root of the bundle, so are living leaves, and each number is made once."""
+    of, home, now = authority(), grown(), NOW
+    leaves: list[tuple[rotation.CAId, datetime]] = []
+    lost: dict[rotation.CAId, CA] = {}
+    for event, hours in history:
+        known = home.read_ledger()
+        root, issuing = (known.active(role) for role in (Role.ROOT, Role.ISSUING)) if known else (None, None)
+        doomed = {"lose the root": root, "lose the issuing CA": issuing}.get(event)
+        if doomed is not None and isinstance(home.secrets.get((doomed.role, doomed.number)), CA):
+            lost[doomed.role, doomed.number] = home.ca((doomed.role, doomed.number))
+            home.lose((doomed.role, doomed.number))
+        elif event == "restore":
+            home.secrets |= {name: ca for name, ca in lost.items() if name not in home.secrets}
+        elif event == "abandon" and root is not None:
+            of = authority(abandon=root.fingerprint)
+        elif event == "step":
+            step = home.next_step(of, now=now)
+            if isinstance(step, rotation.Write):
+                home.act(of, step, now=now)
+            continue
+        elif event == "wait":
+            now += timedelta(hours=hours)
+        step = home.walk(of, now=now)
+        if isinstance(step, rotation.Sign) and event == "sign":
+            end = min(now + DAY, step.issuing.validity.not_after)
+            leaves.append((home.sign(until=end, now=now), end))
+        trusted = home.read_ledger()
+        assert trusted is not None
+        roots = {ca.number for ca in trusted.of(Role.ROOT) if ca.state in ledger.TRUSTED}
+        signing = trusted.active(Role.ISSUING)
+        assert not isinstance(step, rotation.Sign) or (signing is not None and signing.issuer in roots)
+        assert {home.recorded(name).issuer for name, end in leaves if end > now} <= roots
+        assert len(home.made) == len(set(home.made))

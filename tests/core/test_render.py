@@ -69,7 +69,8 @@ def test_a_secret_is_of_the_type_that_consumers_know() -> None:
 
     assert ("v1", "Secret", "kubernetes.io/tls") == (body["apiVersion"], body["kind"], body["type"])
     assert ("orders-mtls", "shop") == (body["metadata"]["name"], body["metadata"]["namespace"])
-    assert {labels.PART: "files", labels.MANAGED_BY: "mutualtls-operator"} == body["metadata"]["labels"]
+    ours = {labels.PART: "files", labels.AUTHORITY: "default", labels.MANAGED_BY: "mutualtls-operator"}
+    assert ours == body["metadata"]["labels"]
     assert [OWNER] == body["metadata"]["ownerReferences"]
 
 
@@ -89,7 +90,7 @@ def test_a_secret_notes_its_facts_and_what_is_ours() -> None:
     made, files = issued(o)
     annotations = render.secret(o.identity, o.wanted, made, files)["metadata"]["annotations"]
     owned = {
-        "labels": [labels.MANAGED_BY, labels.PART, "team"],
+        "labels": [labels.MANAGED_BY, labels.AUTHORITY, labels.PART, "team"],
         "annotations": [labels.IDENTITY_NAME, labels.IDENTITY_UID, "note"],
         "data": ["ca.crt", "tls.crt", "tls.key"],
     }
@@ -147,7 +148,7 @@ def test_what_the_spec_dropped_is_taken_away_and_nothing_else(action: Action) ->
     ours = {labels.FACTS, labels.OWNED, labels.IDENTITY_NAME, labels.IDENTITY_UID}
 
     assert {"new": "1", "same": "1", "theirs": "1"}.items() <= metadata["labels"].items()
-    assert {"new", "same", "theirs", labels.PART, labels.MANAGED_BY} == set(metadata["labels"])
+    assert {"new", "same", "theirs", labels.PART, labels.AUTHORITY, labels.MANAGED_BY} == set(metadata["labels"])
     assert {"new": "2", "same": "3", "theirs": "2"}.items() <= metadata["annotations"].items()
     assert {"new", "same", "theirs"} | ours == set(metadata["annotations"])
     assert [POD, OWNER] == metadata["ownerReferences"]

@@ -20,7 +20,9 @@ from core.builders import (
     Home,
     authority,
     default_signer,
+    grown,
     key,
+    named,
     other_signer,
 )
 from mutualtls.core import issue, ledger, rotation, trust
@@ -31,23 +33,9 @@ from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
 from mutualtls.core.reasons import Reason
-from mutualtls.core.rotation import CAId, Hold, Make, Sign, Step, Write
+from mutualtls.core.rotation import CAId, Hold, Make, Sign, Tombstone, Write
 
 ROOT, ISSUING = (Role.ROOT, 1), (Role.ISSUING, 1)
-
-
-def named(step: Step) -> str:
-    """Say what a step is, with the states that a ledger to be written holds."""
-    match step:
-        case Write():
-            states = [f"{ca.role} {ca.number} {ca.state}" for ca in step.ledger.generations]
-            return f"write {', '.join(states)}"
-        case Make():
-            return f"make {step.announced.role} {step.announced.number}"
-        case Hold():
-            return f"hold {step.reason}"
-        case Sign():
-            return "sign"
 
 
 WALK = [
@@ -87,15 +75,15 @@ def test_what_was_made_is_what_signs() -> None:
     assert known is not None
     assert (home.secrets[ISSUING], None) == (step.issuing, step.lost)
     for name in (ROOT, ISSUING):
-        recorded, ca = known.find(*name), home.secrets[name]
+        recorded, ca = known.find(*name), home.ca(name)
         assert recorded is not None
-        assert rotation.fingerprint(ca) == recorded.fingerprint
+        assert rotation.fingerprint(ca.certificate) == recorded.fingerprint
         assert issue.key_id(ca.certificate) == recorded.key_id
         assert issue.to_pem(ca.certificate).decode() == recorded.certificate
         assert ca.validity.not_before == recorded.not_before
         assert ca.validity.not_after == recorded.not_after
     assert [None, 1] == [ca.issuer for ca in known.generations]
-    home.secrets[ISSUING].certificate.verify_directly_issued_by(home.secrets[ROOT].certificate)
+    home.ca(ISSUING).certificate.verify_directly_issued_by(home.ca(ROOT).certificate)
 
 
 def test_nothing_is_offered_before_it_is_recorded() -> None:
@@ -181,21 +169,14 @@ def test_a_ca_secret_that_is_there_is_taken() -> None:
         step = home.next_step(of)
         if isinstance(step, Write | Make):
             home.act(of, step)
-    there = home.secrets[ROOT]
+    there = home.ca(ROOT)
     step = home.next_step(of)
 
     assert isinstance(step, Write)
-    assert rotation.fingerprint(there) == step.ledger.generations[0].fingerprint
+    assert rotation.fingerprint(there.certificate) == step.ledger.generations[0].fingerprint
 
 
 # What is gone
-
-
-def grown(of: Authority | None = None) -> Home:
-    """An authority that signs."""
-    home = Home()
-    home.walk(of or authority())
-    return home
 
 
 def test_a_root_key_that_is_gone_does_not_stop_signing() -> None:
@@ -210,15 +191,12 @@ def test_a_root_key_that_is_gone_does_not_stop_signing() -> None:
     assert home.secrets[ISSUING] is step.issuing
 
 
-def test_an_issuing_key_that_is_gone_stops_everything() -> None:
-    """No other is made in its place under its number."""
+def test_an_issuing_key_that_is_gone_is_replaced_by_itself() -> None:
+    """Under the next number: none is made in its place."""
     home = grown()
     del home.secrets[ISSUING]
-    step = home.next_step(authority())
 
-    assert isinstance(step, Hold)
-    assert Reason.KEY_LOST == step.reason
-    assert "restore its Secret from a backup" in step.message
+    assert "write root 1 Active, issuing 1 Lost, issuing 2 Making" == named(home.next_step(authority()))
 
 
 @pytest.mark.parametrize("lost", [pytest.param(ROOT, id="root"), pytest.param(ISSUING, id="issuing CA")])
@@ -241,44 +219,37 @@ def test_a_root_key_that_is_lost_before_its_issuing_ca_is_made_is_not_made_again
         step = home.next_step(of)
         if isinstance(step, Write | Make):
             home.act(of, step)
-    del home.secrets[ROOT]
-    step = home.next_step(of)
-
-    assert isinstance(step, Make)
-    assert Role.ISSUING == step.announced.role
-    with pytest.raises(AuthorityError, match="the key of root 1 is gone") as error:
-        home.act(of, step)
-    assert Reason.KEY_LOST == error.value.reason
-
-
-@pytest.mark.parametrize(
-    ("evidence", "kind"),
-    [pytest.param(None, Write, id="none"), pytest.param("a CA Secret, mutualtls-ca.default.root.1", Hold, id="some")],
-)
-def test_a_ledger_is_begun_only_without_evidence_of_an_earlier_one(evidence: str | None, kind: type[Step]) -> None:
-    """No CA is ever made where one ought to be."""
-    assert isinstance(Home().next_step(authority(), evidence=evidence), kind)
-
-
-def test_a_lost_ledger_is_named_with_the_evidence() -> None:
-    """And what to do."""
-    step = Home().next_step(authority(), evidence="a CA in the status of the authority")
+    home.lose(ROOT)
+    step = home.walk(of)
 
     assert isinstance(step, Hold)
-    assert Reason.LEDGER_LOST == step.reason
-    assert "there is a CA in the status of the authority: restore the ConfigMap" in step.message
+    assert Reason.KEY_LOST == step.reason
+    assert "the key of root 1 is gone" in step.message
+    assert [ROOT] == home.made
 
 
-def test_a_ledger_without_a_ca_that_signs_holds() -> None:
-    """It is not one of ours, or was edited."""
+def test_a_ledger_is_begun_with_a_root() -> None:
+    """Which is announced, of the authority that it is for."""
+    begun = rotation.announced_first(authority())
+
+    assert "uid-of-default" == begun.authority_uid
+    assert (CAGeneration(role=Role.ROOT, number=1, state=State.MAKING),) == begun.generations
+
+
+def test_a_ledger_without_a_ca_that_signs_gets_one_of_the_next_number() -> None:
+    """Once the key of the one before is deleted."""
     home = grown()
     known = home.read_ledger()
     if known is None:
         raise TypeError("no ledger")
     gone = [msgspec.structs.replace(ca, state=State.GONE) for ca in known.of(Role.ISSUING)]
     home.write_ledger(known.put(gone[0]))
+    step = home.next_step(authority())
 
-    assert "hold KeyLost" == named(home.next_step(authority()))
+    assert "bury issuing 1" == named(step)
+    assert isinstance(home.walk(authority()), Sign)
+    assert Tombstone() == home.secrets[ISSUING]
+    assert {ROOT: State.ACTIVE, ISSUING: State.GONE, (Role.ISSUING, 2): State.ACTIVE} == home.states()
 
 
 @pytest.mark.parametrize(
@@ -289,11 +260,12 @@ def test_a_ledger_without_a_ca_that_signs_holds() -> None:
         pytest.param(DAY, "hold CAExpired", id="after"),
     ],
 )
-def test_an_issuing_ca_signs_until_its_end(at: timedelta, step: str) -> None:
+def test_an_issuing_ca_that_cannot_be_replaced_signs_until_its_end(at: timedelta, step: str) -> None:
     """Not a second longer."""
     home = grown()
+    del home.secrets[ROOT]
 
-    assert step == named(home.next_step(authority(), now=home.secrets[ISSUING].validity.not_after + at))
+    assert step == named(home.next_step(authority(), now=home.ca(ISSUING).validity.not_after + at))
 
 
 # What is another's
@@ -313,10 +285,8 @@ def test_a_secret_that_holds_another_ca_is_refused(name: CAId) -> None:
 def test_another_certificate_of_the_same_key_is_refused() -> None:
     """Leaves name the key, but chains hold the certificate."""
     home = grown()
-    ca = home.secrets[ISSUING]
-    again = issue.issuing(
-        ca.key.public_key(), home.secrets[ROOT], common_name="again", unique="u", validity=ca.validity
-    )
+    ca = home.ca(ISSUING)
+    again = issue.issuing(ca.key.public_key(), home.ca(ROOT), common_name="again", unique="u", validity=ca.validity)
     home.secrets[ISSUING] = CA(certificate=again, key=ca.key)
     with pytest.raises(AuthorityError):
         home.next_step(authority())

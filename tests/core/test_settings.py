@@ -27,6 +27,8 @@ def test_nothing_need_be_set() -> None:
         pytest.param("MUTUALTLS_NAMESPACE", "pki", "namespace", "pki", id="text"),
         pytest.param("MUTUALTLS_WORKERS", "3", "workers", 3, id="number"),
         pytest.param("MUTUALTLS_SWEEP", "1h30m", "sweep", timedelta(hours=1.5), id="duration"),
+        pytest.param("MUTUALTLS_HEALTH_PORT", "8080", "health_port", 8080, id="port"),
+        pytest.param("MUTUALTLS_MOVE_GRACE", "1m", "move_grace", timedelta(minutes=1), id="grace"),
         pytest.param("MUTUALTLS_CONFLICT_RETRY", "5s", "conflict_retry", timedelta(seconds=5), id="two words"),
     ],
 )
@@ -55,6 +57,9 @@ def test_every_setting_can_be_set() -> None:
         pytest.param("MUTUALTLS_WORKERS", "1.5", "1.5", id="no whole number"),
         pytest.param("MUTUALTLS_SWEEP", "1d", "not a duration such as 24h", id="no duration"),
         pytest.param("MUTUALTLS_SWEEP", "", "not a duration such as 24h", id="empty"),
+        pytest.param("MUTUALTLS_WORKERS", "0", "must be at least one: 0", id="no worker"),
+        pytest.param("MUTUALTLS_PACE", "0", "must be at least one: 0", id="no pace"),
+        pytest.param("MUTUALTLS_PACE", "-5", "must be at least one: -5", id="backwards"),
     ],
 )
 def test_a_value_of_another_form_is_refused(name: str, text: str, said: str) -> None:

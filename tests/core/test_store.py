@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -23,8 +24,9 @@ from core.builders import (
 )
 from mutualtls.core import labels, secret
 from mutualtls.core.authority import AuthorityStatus
-from mutualtls.core.facts import Facts
+from mutualtls.core.facts import Damage, Facts
 from mutualtls.core.identity import IdentityStatus
+from mutualtls.core.reasons import Reason
 from mutualtls.kube.store import SecretRecord, Store, Vanished, secret_key
 
 KEY, SECRET = "shop/orders", "shop/orders-mtls"
@@ -90,11 +92,59 @@ def test_our_own_echo_is_no_news() -> None:
 def test_an_echo_that_overtakes_the_answer_is_no_news() -> None:
     """The watch may be quicker than the answer to the write."""
     store = with_identity(5)
-    store.expect_status(KEY, WRITTEN)
+    identity = store.identities[KEY]
+    store.expect_status(identity, WRITTEN, instead_of=identity.status)
 
     assert store.note_identity(body_with(WRITTEN, version=6)) is None
     store.note_status(KEY, WRITTEN, answer(6))
     assert (WRITTEN, "6") == (store.identities[KEY].status, store.identities[KEY].resource_version)
+
+
+def test_a_status_that_could_not_be_written_is_taken_back() -> None:
+    """So that it is tried again."""
+    store = with_identity(5)
+    identity = store.identities[KEY]
+    store.expect_status(identity, WRITTEN, instead_of=identity.status)
+    store.expect_status(identity, identity.status, instead_of=WRITTEN)
+
+    assert {KEY: identity} == store.identities
+
+
+OTHERS = IdentityStatus(observed_generation=7)
+
+
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [
+        pytest.param(identity_body(version=6) | {"status": {"observedGeneration": 7}}, OTHERS, id="another status"),
+        pytest.param(None, None, id="it is gone"),
+    ],
+)
+def test_what_the_watch_brought_meanwhile_counts_more(
+    known: dict[str, Any] | None, status: IdentityStatus | None
+) -> None:
+    """Than a status that is about to be written, or is taken back."""
+    store = with_identity(5)
+    identity = store.identities[KEY]
+    if known:
+        store.note_identity(known)
+    else:
+        store.drop_identity(KEY, UID)
+    store.expect_status(identity, WRITTEN, instead_of=identity.status)
+    store.expect_status(identity, identity.status, instead_of=WRITTEN)
+
+    assert ({KEY: status} if status else {}) == {key: found.status for key, found in store.identities.items()}
+
+
+def test_a_status_is_not_that_of_a_successor() -> None:
+    """Another of its name has come."""
+    store = with_identity(5)
+    before = store.identities[KEY]
+    successor = merged(identity_body(version=9), {"metadata": {"uid": "another"}})
+    store.note_identity(successor)
+    store.expect_status(before, WRITTEN, instead_of=before.status)
+
+    assert IdentityStatus() == store.identities[KEY].status
 
 
 def test_a_status_of_somebody_else_is_news() -> None:
@@ -278,6 +328,19 @@ def test_a_claim_that_our_write_of_an_authoritys_status_raced_is_not_lost() -> N
 
     assert found is not None
     assert "mutualtls-system" == found.operator_namespace
+
+
+def test_an_order_that_our_write_of_an_authoritys_status_raced_is_not_lost() -> None:
+    """The watch brings it."""
+    store = Store()
+    store.note_authority(authority_body(version=5))
+    annotations = {labels.ABANDON: "AB:CD"}
+    store.note_authority_status("default", AuthorityStatus(), answer(7, uid="uid-of-default", annotations=annotations))
+    body = merged(authority_body(version=7), {"metadata": {"annotations": annotations}})
+    found = store.note_authority(body)
+
+    assert found is not None
+    assert frozenset({"abcd"}) == found.abandon
 
 
 def test_an_answer_does_not_take_the_version_of_an_authority_back() -> None:
@@ -491,3 +554,107 @@ def test_no_key_material_enters() -> None:
 
     assert body["data"]["tls.key"] not in repr(store.secrets)
     assert "PRIVATE KEY" not in repr(store.secrets)
+
+
+# Secrets by identity and by authority
+
+
+OLD = "shop/old"
+
+
+def test_secrets_are_found_by_identity() -> None:
+    """Also those of former names."""
+    store = written(5)
+    store.note_secret(OLD, metadata(4), now=NOW)
+
+    assert {SECRET, OLD} == set(store.secrets_of_identity(UID))
+    assert () == store.secrets_of_identity("another")
+
+
+def adopted(store: Store) -> None:
+    """Have a Secret taken over by another identity."""
+    annotations = {**metadata(1)["annotations"], labels.IDENTITY_UID: "another"}
+    store.note_secret(OLD, metadata(8, annotations=annotations), now=NOW)
+
+
+def disowned(store: Store) -> None:
+    """Have a Secret that says no more whose it is."""
+    store.note_secret(OLD, metadata(8, annotations={}), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("event", "another"),
+    [
+        pytest.param(lambda store: store.drop_secret(OLD), (), id="is not there"),
+        pytest.param(lambda store: store.note_secret_gone(OLD, "9"), (), id="vanished"),
+        pytest.param(disowned, (), id="is nobody's"),
+        pytest.param(adopted, (OLD,), id="is another's"),
+    ],
+)
+def test_a_secret_that_is_no_more_an_identitys_is_not_found(
+    event: Callable[[Store], None], another: tuple[str, ...]
+) -> None:
+    """The others stay."""
+    store = written(5)
+    store.put_secret(OLD, metadata(4), files(), now=NOW)
+    event(store)
+
+    assert (SECRET,) == store.secrets_of_identity(UID)
+    assert another == store.secrets_of_identity("another")
+
+
+def test_a_secret_is_found_once_however_often_it_is_written() -> None:
+    """And again when it has come back."""
+    store = written(5)
+    store.put_secret(SECRET, metadata(6), files(), now=NOW)
+    store.drop_secret(SECRET)
+
+    assert () == store.secrets_of_identity(UID)
+    store.put_secret(SECRET, metadata(7), files(), now=NOW)
+    store.note_secret(SECRET, metadata(8), now=NOW)
+    assert (SECRET,) == store.secrets_of_identity(UID)
+
+
+def leaf(issuer: str, ends: timedelta) -> Facts:
+    """Facts of a leaf of a CA that ends some time from now."""
+    return msgspec.structs.replace(files(), issuer_key_id=issuer, not_after=NOW + ends)
+
+
+def test_the_last_leaf_of_each_ca_is_found() -> None:
+    """With the Secret that holds it."""
+    store = Store()
+    for name, issuer, ends in (("a", "1", HOUR), ("b", "1", 3 * HOUR), ("c", "1", 2 * HOUR), ("d", "2", HOUR)):
+        store.put_secret(f"shop/{name}", metadata(5), leaf(issuer, ends), now=NOW)
+
+    assert {"1": (NOW + 3 * HOUR, "shop/b"), "2": (NOW + HOUR, "shop/d")} == store.leaves_of_authority("default")
+
+
+def test_only_leaves_of_the_authority_are_found() -> None:
+    """By its label; and of Secrets whose files are known."""
+    store = written(5)
+    store.put_secret("shop/a", metadata(5, labels={labels.AUTHORITY: "other"}), leaf("1", HOUR), now=NOW)
+    store.put_secret("shop/b", metadata(5, labels={}), leaf("1", HOUR), now=NOW)
+    store.put_secret("shop/c", metadata(5), None, now=NOW)
+    store.put_secret("shop/d", metadata(5), Damage(reason=Reason.KEY_MISMATCH, message="why"), now=NOW)
+    store.put_secret("shop/e", metadata(5), leaf("1", HOUR), now=NOW)
+    store.note_secret_gone("shop/e", "6")
+
+    assert {files().issuer_key_id} == set(store.leaves_of_authority("default"))
+    assert {"1"} == set(store.leaves_of_authority("other"))
+    assert {} == store.leaves_of_authority("unknown")
+
+
+@pytest.mark.parametrize(
+    ("name", "authority"),
+    [
+        pytest.param(labels.ca_secret_name("default", "root", 1), "default", id="of a root"),
+        pytest.param(labels.ca_secret_name("a-b", "issuing", 12), "a-b", id="of an issuing CA"),
+        pytest.param("mutualtls-ca.default.root", None, id="too short"),
+        pytest.param("mutualtls-ca.default.root.1.2", None, id="too long"),
+        pytest.param("mutualtls-ledger.default", None, id="a ledger's"),
+        pytest.param("orders-mtls", None, id="of files"),
+    ],
+)
+def test_the_name_of_a_ca_secret_tells_its_authority(name: str, authority: str | None) -> None:
+    """And no other name does."""
+    assert authority == next(iter(labels.parse_ca_secret_name(name) or [None]))

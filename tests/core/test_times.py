@@ -140,6 +140,35 @@ def test_a_long_renew_before_does_not_renew_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
+    "left",
+    [
+        pytest.param(HOUR, id="an hour"),
+        pytest.param(5 * MINUTE, id="five minutes"),
+        pytest.param(SECOND, id="a second"),
+    ],
+)
+def test_a_leaf_that_its_ca_cut_short_is_not_renewed_before_it_is_valid(left: timedelta) -> None:
+    """However long before its end it is to be renewed."""
+    life = Validity(not_before=NOW - times.BACKDATE, not_after=NOW + left)
+
+    assert life.not_before == renewal(8 * HOUR, life=life)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("\u0661h", id="Arabic"),
+        pytest.param("\uff11h", id="full width"),
+        pytest.param("\u09e7m", id="Bengali"),
+    ],
+)
+def test_durations_are_in_ascii_digits(text: str) -> None:
+    """As the pattern in the schema has them."""
+    with pytest.raises(ValueError, match="not a duration"):
+        times.parse_duration(text)
+
+
+@pytest.mark.parametrize(
     ("gain", "is_enough"),
     [
         pytest.param(DAY / 10, True, id="a tenth"),
@@ -150,3 +179,14 @@ def test_a_long_renew_before_does_not_renew_for_ever() -> None:
 def test_a_renewal_must_gain_a_tenth_of_the_duration(gain: timedelta, *, is_enough: bool) -> None:
     """Or the last hours of a CA would see one renewal after the other."""
     assert is_enough is times.gains_enough(NOW, NOW + gain, duration=DAY)
+
+
+def test_turns_come_once_a_period_at_a_moment_of_their_own() -> None:
+    """Whenever one asks, so that a restart moves none."""
+    turns = {times.last_turn(NOW + minute * MINUTE, every=DAY, of="a") for minute in range(0, 24 * 60, 10)}
+    others = {times.last_turn(NOW, every=DAY, of=f"uid-{number}") for number in range(100)}
+
+    assert len(turns) == 2
+    assert max(turns) - min(turns) == DAY
+    assert all(NOW - DAY < turn <= NOW for turn in others)
+    assert len(others) == 100

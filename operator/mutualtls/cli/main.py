@@ -67,7 +67,10 @@ def _run(chosen: object) -> None:
 
     assert isinstance(chosen, settings.Settings)  # noqa: S101 - tells the type checker
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(running.run(chosen))
+        try:
+            runner.run(running.run(chosen))
+        except running.EndedError as error:
+            _fail(str(error))
 
 
 def _fail(message: str) -> None:

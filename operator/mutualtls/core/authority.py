@@ -1,6 +1,6 @@
 """The `MutualTLSAuthority` as the API server holds it: typed, documented, bounded.
 
-This is the source of `crds/mutualtls.dev_mutualtlsauthorities.yaml`; descriptions here are what `kubectl explain`
+This is the source of `crds/mutualtlsauthorities.yaml`; descriptions here are what `kubectl explain`
 prints. The CA generations of an authority and their states are in `ledger`; how they come about is in `rotation`.
 """
 
@@ -195,22 +195,26 @@ class Authority(msgspec.Struct, frozen=True, kw_only=True):
     status: AuthorityStatus
     operator_namespace: str | None = None
     """Namespace of the operator that serves it; None while none does."""
+    abandon: frozenset[str] = frozenset()
+    """Order: fingerprints, lower-case hex, of roots whose keys are lost and that are to be given up."""
     is_deleting: bool = False
     fault: str | None = None
     """Why the spec could not be read; `spec` is then empty."""
 
 
-def parse_metadata(metadata: Mapping[str, Any]) -> tuple[int, str | None, bool]:
-    """Read generation, namespace of the operator and whether it is being deleted."""
-    served_by = (metadata.get("annotations") or {}).get(labels.OPERATOR_NAMESPACE)
-    return metadata["generation"], served_by, "deletionTimestamp" in metadata
+def parse_metadata(metadata: Mapping[str, Any]) -> tuple[int, str | None, frozenset[str], bool]:
+    """Read generation, namespace of the operator, the order to abandon a root, and whether it is being deleted."""
+    annotations = metadata.get("annotations") or {}
+    ordered = annotations.get(labels.ABANDON, "").lower().replace(":", "").split(",")
+    abandon = frozenset(fingerprint.strip() for fingerprint in ordered if fingerprint.strip())
+    return metadata["generation"], annotations.get(labels.OPERATOR_NAMESPACE), abandon, "deletionTimestamp" in metadata
 
 
 def parse(body: dict[str, Any]) -> Authority:
     """Read an authority from JSON of the API server. A spec that does not fit the schema becomes a `fault`."""
     metadata = body["metadata"]
     spec, fault = identity.convert_spec(body, AuthoritySpec)
-    generation, operator_namespace, is_deleting = parse_metadata(metadata)
+    generation, operator_namespace, abandon, is_deleting = parse_metadata(metadata)
     return Authority(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -219,6 +223,7 @@ def parse(body: dict[str, Any]) -> Authority:
         spec=spec,
         status=identity.convert_status(body, AuthorityStatus),
         operator_namespace=operator_namespace,
+        abandon=abandon,
         is_deleting=is_deleting,
         fault=fault,
     )

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from mutualtls.core import desired, times
 from mutualtls.core.desired import Wanted
 from mutualtls.core.facts import Damage, Facts
-from mutualtls.core.identity import Identity
+from mutualtls.core.identity import Identity, RotationPolicy
 from mutualtls.core.reasons import Reason
 from mutualtls.core.trust import Trust
 
@@ -34,6 +34,8 @@ class Action(Enum):
     """Write ca.crt alone."""
     WRITE_METADATA = auto()
     """Write labels, annotations and ownerReferences alone."""
+    REMOVE_OLD = auto()
+    """Delete the Secrets of other names that this identity had before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +65,20 @@ class Known:
     metadata_hash: str
     verified: datetime
     """When its body was last read or written."""
+    created: datetime
 
 
 Found = Absent | Foreign | Unread | Known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """Somebody keeps overwriting a Secret, though it is mended time and again."""
+
+    by: str
+    times: int
+    over: datetime
+    """When it is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +95,28 @@ class Observed:
     look_before: datetime
     """A Secret of somebody else's that was last seen before this, or then, is looked at again."""
 
+    contest: Contest | None = None
+    left_behind: tuple[str, ...] = ()
+    """Names of Secrets that this identity had before it asked for the one it has now."""
+    remove_before: datetime
+    """They go once the Secret of now is older than this."""
+    made_key: str | None = None
+    """Hash of the public key that was just made for this identity, until its status records it."""
+
     @property
     def facts(self) -> Facts:
         """Facts of the files. Only checks after `files_are_damaged` may ask for them."""
         if not isinstance(self.found, Known) or not isinstance(self.found.files, Facts):
             raise TypeError(f"programming error: no facts about the files of {self.identity.key}")
         return self.found.files
+
+    @property
+    def has_foreign_key(self) -> bool:
+        """Whether the key is to be kept and is not the one that was made for this identity, though it may be valid."""
+        recorded = self.identity.status.certificate
+        own = self.made_key or (recorded.public_key_hash if recorded else None)
+        is_kept = self.wanted.rotation_policy is RotationPolicy.NEVER
+        return is_kept and own is not None and own != self.facts.public_key_hash
 
     @property
     def renewal_time(self) -> datetime:
@@ -129,9 +158,12 @@ def secret_is_unread(o: Observed) -> Violation | None:
 
 
 def secret_is_missing(o: Observed) -> Violation | None:
-    """First issuance, or a Secret that was deleted."""
+    """First issuance, another name that is asked for, or a Secret that was deleted."""
     if not isinstance(o.found, Absent):
         return None
+    if o.left_behind:
+        message = f"secret {o.wanted.secret_name} is asked for instead of {', '.join(o.left_behind)}"
+        return Violation(reason=Reason.SECRET_MOVED, message=message)
     return Violation(reason=Reason.SECRET_MISSING, message=f"secret {o.wanted.secret_name} does not exist")
 
 
@@ -144,6 +176,14 @@ def files_are_damaged(o: Observed) -> Violation | None:
     return Violation(reason=damage.reason, message=damage.message, action=Action.REPLACE if replaced else Action.ISSUE)
 
 
+def key_is_foreign(o: Observed) -> Violation | None:
+    """Somebody put another key in place of one that is to be kept. It may be known to others, so it is not."""
+    if not o.has_foreign_key:
+        return None
+    message = "the key is not the one that was made for this identity"
+    return Violation(reason=Reason.KEY_MISMATCH, message=message)
+
+
 def issuer_is_not_in_use(o: Observed) -> Violation | None:
     """The leaf, or the chain after it, is of no CA that the authority uses: another authority, or a CA taken out."""
     issuer = o.trust.in_use.get(o.facts.issuer_key_id)
@@ -151,6 +191,13 @@ def issuer_is_not_in_use(o: Observed) -> Violation | None:
         return None
     message = f"certificate was not signed by a CA that authority {o.trust.name} uses"
     return Violation(reason=Reason.AUTHORITY_CHANGED, message=message)
+
+
+def issuer_was_replaced(o: Observed) -> Violation | None:
+    """The leaf is good, but of an issuing CA in whose place another signs."""
+    if not o.trust.in_use[o.facts.issuer_key_id].is_replaced:
+        return None
+    return Violation(reason=Reason.ISSUER_REPLACED, message="the CA that signed the certificate was replaced")
 
 
 def key_type_differs(o: Observed) -> Violation | None:
@@ -238,6 +285,14 @@ def metadata_drifted(o: Observed) -> Violation | None:
     return Violation(reason=Reason.METADATA_DRIFTED, message=message, action=Action.WRITE_METADATA)
 
 
+def old_secret_is_left(o: Observed) -> Violation | None:
+    """A Secret of a former name is kept for a while, until its consumers have moved to the new one."""
+    if not o.left_behind or not isinstance(o.found, Known) or o.found.created > o.remove_before:
+        return None
+    message = f"secret {', '.join(o.left_behind)} is not asked for any more"
+    return Violation(reason=Reason.SECRET_MOVED, message=message, action=Action.REMOVE_OLD)
+
+
 def body_was_not_seen_for_long(o: Observed) -> Violation | None:
     """The slow sweep: once a day the files themselves are read, whatever the annotations say."""
     if not isinstance(o.found, Known) or o.found.verified > o.verify_before:
@@ -257,11 +312,14 @@ CHECKS: tuple[Check, ...] = (
     names_differ,
     usages_differ,
     duration_differs,
+    key_is_foreign,  # after those that name what else is wrong with files that somebody planted
     reissue_is_ordered,  # before expiry: an order is obeyed under `suspend`, too
     certificate_has_expired,  # before renewal, to be named as what it is
     certificate_is_near_expiry,
+    issuer_was_replaced,  # at a pace, so after all that cannot wait
     bundle_is_old,  # after all that writes the bundle, too
     metadata_drifted,
+    old_secret_is_left,  # when all is well with the new one
     body_was_not_seen_for_long,
 )
 """In the order in which they are asked."""

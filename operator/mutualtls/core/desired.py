@@ -84,7 +84,12 @@ def wanted(identity: Identity, trust: Trust) -> Wanted:
         duration=duration,
         renew_before=_renew_before(spec, duration),
         secret_name=identity.secret_name,
-        labels={**secret.labels, labels.PART: labels.PART_FILES, labels.MANAGED_BY: labels.FIELD_MANAGER},
+        labels={
+            **secret.labels,
+            labels.PART: labels.PART_FILES,
+            labels.AUTHORITY: trust.name,
+            labels.MANAGED_BY: labels.FIELD_MANAGER,
+        },
         annotations={
             **secret.annotations,
             labels.IDENTITY_NAME: identity.name,

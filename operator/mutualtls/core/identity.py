@@ -1,6 +1,6 @@
 """The `MutualTLSIdentity` as the API server holds it: typed, documented, bounded.
 
-This is the source of `crds/mutualtls.dev_mutualtlsidentities.yaml`; descriptions here are what `kubectl explain`
+This is the source of `crds/mutualtlsidentities.yaml`; descriptions here are what `kubectl explain`
 prints. What a spec means (names, durations, defaults that need the authority) is worked out in `desired`.
 """
 

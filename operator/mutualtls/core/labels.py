@@ -31,7 +31,7 @@ PART_LEDGER = "ledger"
 """The ConfigMap in which an authority's CA generations are recorded, in the operator's namespace."""
 
 AUTHORITY = f"{GROUP}/authority"
-"""Label on CA Secrets and ledgers: name of the authority."""
+"""Label on CA Secrets, ledgers and Secrets of files: name of the authority."""
 
 IDENTITY_UID = f"{GROUP}/identity-uid"
 """Annotation on a Secret of files: uid of the identity that owns it. Without it a Secret is somebody else's."""
@@ -45,6 +45,9 @@ FACTS = f"{GROUP}/facts"
 OWNED = f"{GROUP}/owned"
 """Annotation on a Secret of files: JSON of `facts.Owned`, the labels, annotations and data keys that we put there."""
 
+ABANDON = f"{GROUP}/abandon"
+"""Annotation on an authority: fingerprints, by comma, of roots whose keys are lost and that are to be given up."""
+
 REISSUE = f"{GROUP}/reissue"
 """Annotation on an identity: serial number, as its status prints it, of a certificate to be replaced now."""
 
@@ -55,6 +58,15 @@ OPERATOR_NAMESPACE = f"{GROUP}/operator-namespace"
 def ca_secret_name(authority: str, role: str, number: int) -> str:
     """Name the Secret of one CA generation. Distinct for every triple, as an authority's name is a DNS label."""
     return f"mutualtls-ca.{authority}.{role}.{number}"
+
+
+def parse_ca_secret_name(secret_name: str) -> tuple[str, str, int] | None:
+    """Read back authority, role and number from the name of a CA Secret; None for another name."""
+    match secret_name.split("."):
+        case ["mutualtls-ca", authority, "root" | "issuing" as role, number] if number.isdecimal():
+            return authority, role, int(number)
+        case _:
+            return None
 
 
 def ledger_name(authority: str) -> str:

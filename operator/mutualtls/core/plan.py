@@ -6,13 +6,36 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mutualtls.core import times
-from mutualtls.core.checks import CHECKS, Absent, Action, Known, Observed, Violation
+from mutualtls.core.checks import CHECKS, Absent, Action, Contest, Known, Observed, Violation
 from mutualtls.core.errors import SpecError
 from mutualtls.core.facts import Facts
 from mutualtls.core.reasons import Reason
 
+MENDED = frozenset(
+    {
+        Reason.SECRET_MISSING,
+        Reason.SECRET_INCOMPLETE,
+        Reason.SECRET_UNREADABLE,
+        Reason.SECRET_TYPE_WRONG,
+        Reason.SECRET_IMMUTABLE,
+        Reason.KEY_MISMATCH,
+        Reason.BUNDLE_OLD,
+        Reason.METADATA_DRIFTED,
+    }
+)
+"""What somebody else did to a Secret, when the spec asked for nothing new."""
+
 _MAKES_A_LEAF = frozenset({Action.ISSUE, Action.REPLACE})
-_STILL_GOOD = frozenset({Reason.RENEWAL_DUE, Reason.REISSUE_ORDERED, Reason.BUNDLE_OLD, Reason.METADATA_DRIFTED})
+_STILL_GOOD = frozenset(
+    {
+        Reason.RENEWAL_DUE,
+        Reason.ISSUER_REPLACED,
+        Reason.REISSUE_ORDERED,
+        Reason.BUNDLE_OLD,
+        Reason.METADATA_DRIFTED,
+        Reason.SECRET_MOVED,
+    }
+)
 """Violations under which the files serve their purpose until they are mended."""
 
 
@@ -30,7 +53,7 @@ class Decision:
     """None: only when something changes."""
 
 
-def decide(o: Observed, *, conflict_retry: timedelta, sweep: timedelta) -> Decision:
+def decide(o: Observed, *, conflict_retry: timedelta, sweep: timedelta, move_grace: timedelta) -> Decision:
     """Find the first violation and say what to do about it; with none, when to look again.
 
     Deciding again after the action was done gives `Action.NOTHING`.
@@ -38,9 +61,11 @@ def decide(o: Observed, *, conflict_retry: timedelta, sweep: timedelta) -> Decis
     violations = (violation for check in CHECKS if (violation := check(o)) is not None)
     violation = next(violations, None)
     if violation is None:
-        return _settled(o, sweep=sweep)
+        return _settled(o, sweep=sweep, move_grace=move_grace)
     if violation.action is Action.NOTHING:
         return _wait(violation, look_again=o.now + conflict_retry)
+    if o.contest is not None and violation.reason in MENDED and violation.action is not Action.READ:
+        return _contested(o, violation, o.contest)
     if violation.action in _MAKES_A_LEAF and (why_not := _why_no_leaf(o, violation)):
         return _without_leaf(o, violation, why_not)
     return Decision(
@@ -69,11 +94,9 @@ def _why_no_leaf(o: Observed, violation: Violation) -> tuple[Reason, str] | None
     if o.trust.why_not is not None:
         reason, message = o.trust.why_not
         return Reason.AUTHORITY_NOT_READY, f"authority {o.trust.name} cannot sign ({reason}): {message}"
-    if violation.reason == Reason.REISSUE_ORDERED:
-        return None
     if o.trust.suspended:
         return Reason.SUSPENDED, f"authority {o.trust.name} is suspended: set its spec.suspend to false"
-    if o.identity.spec.suspend:
+    if o.identity.spec.suspend and violation.reason != Reason.REISSUE_ORDERED:
         return Reason.SUSPENDED, "identity is suspended: set spec.suspend to false"
     return None
 
@@ -95,6 +118,22 @@ def _without_leaf(o: Observed, violation: Violation, why_not: tuple[Reason, str]
     )
 
 
+def _contested(o: Observed, violation: Violation, contest: Contest) -> Decision:
+    """Leave a Secret alone for a while that somebody keeps overwriting, and say who."""
+    message = (
+        f"{contest.by} overwrote secret {o.wanted.secret_name} {contest.times} times: have it leave the secret alone, "
+        f"or set spec.secret.name to another name; tried again at {times.rfc3339(contest.over)}; {violation.message}"
+    )
+    return Decision(
+        action=Action.NOTHING,
+        reason=Reason.SECRET_CONTESTED,
+        message=message,
+        is_ready=violation.reason == Reason.METADATA_DRIFTED,
+        is_stalled=True,
+        look_again=contest.over,
+    )
+
+
 def _wait(violation: Violation, *, look_again: datetime) -> Decision:
     """Leave it to the user, and look again whether something was done."""
     return Decision(
@@ -107,7 +146,7 @@ def _wait(violation: Violation, *, look_again: datetime) -> Decision:
     )
 
 
-def _settled(o: Observed, *, sweep: timedelta) -> Decision:
+def _settled(o: Observed, *, sweep: timedelta, move_grace: timedelta) -> Decision:
     """Nothing is wrong: say until when, and look again then."""
     facts = o.facts
     until, due = times.rfc3339(facts.not_after), times.rfc3339(o.renewal_time)
@@ -115,14 +154,16 @@ def _settled(o: Observed, *, sweep: timedelta) -> Decision:
     is_limited = ends_with_ca and facts.not_after - facts.not_before < o.wanted.duration + times.BACKDATE
     reason = Reason.LIMITED_BY_CA if is_limited else Reason.ISSUED
     limit = ", shorter than asked for as its CA ends then," if is_limited else ""
-    next_sweep = o.found.verified + sweep if isinstance(o.found, Known) else o.now + sweep
+    later = [o.found.verified + sweep] if isinstance(o.found, Known) else []
+    if o.left_behind and isinstance(o.found, Known):
+        later.append(o.found.created + move_grace)
     due_or_end = o.renewal_time if o.now < o.renewal_time else facts.not_after
     return Decision(
         action=Action.NOTHING,
         reason=reason,
         message=f"certificate is valid until {until}{limit} and will be renewed at {due}",
         is_ready=True,
-        look_again=min(due_or_end, next_sweep),
+        look_again=min(due_or_end, *later),
     )
 
 

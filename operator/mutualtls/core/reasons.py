@@ -23,6 +23,7 @@ class Reason(StrEnum):
     NAMES_CHANGED = "NamesChanged"
     USAGES_CHANGED = "UsagesChanged"
     AUTHORITY_CHANGED = "AuthorityChanged"
+    ISSUER_REPLACED = "IssuerReplaced"
     DURATION_CHANGED = "DurationChanged"
     REISSUE_ORDERED = "ReissueOrdered"
     EXPIRED = "Expired"
@@ -37,11 +38,10 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     NOT_PERMITTED = "NotPermitted"
     SECRET_CONFLICT = "SecretConflict"
+    SECRET_CONTESTED = "SecretContested"
     SUSPENDED = "Suspended"
     AUTHORITY_NOT_FOUND = "AuthorityNotFound"
     AUTHORITY_NOT_READY = "AuthorityNotReady"
-    CLUSTER_UNAVAILABLE = "ClusterUnavailable"
-    INTERNAL_ERROR = "InternalError"
 
     # Of authorities.
     SIGNING = "Signing"
@@ -50,6 +50,6 @@ class Reason(StrEnum):
     LEDGER_LOST = "LedgerLost"
     CA_UNREADABLE = "CAUnreadable"
     CA_EXPIRED = "CAExpired"
-    NAMESPACE_MISSING = "NamespaceMissing"
+    CLOCK_SKEW = "ClockSkew"
     OTHER_OPERATOR = "OtherOperator"
     STABLE = "Stable"

@@ -81,12 +81,19 @@ def precondition(found: SecretMetadata) -> dict[str, str]:
 
 
 def identity_status(o: Observed, decision: Decision, *, facts: Facts | None) -> IdentityStatus:
-    """Write the status of an identity whose authority is there."""
+    """Write the status of an identity whose authority is there.
+
+    It goes on recording the key that was made where somebody has put another in its place: what is recorded is kept.
+    """
+    if facts is None:
+        certificate = None
+    else:
+        certificate = o.identity.status.certificate if o.has_foreign_key else _certificate(facts, o)
     return status_of(
         o.identity,
         decision,
         now=times.rfc3339(o.now),
-        certificate=_certificate(facts, o) if facts else None,
+        certificate=certificate,
         bundle=facts.bundle_hash if facts else None,
     )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from mutualtls.core import desired, labels
+from mutualtls.core import desired, labels, times
 from mutualtls.core.facts import FILES, Facts
 
 
@@ -30,13 +31,16 @@ class SecretMetadata:
     identity_uid: str | None
     """uid of the identity that owns the files, by our annotation."""
     identity_name: str | None
+    authority: str | None
+    """Name of the authority that signed, by our label."""
+    created: datetime
     owned: Owned
     metadata_hash: str
     """`desired.metadata_hash` of what is there of the metadata that we own."""
     other_owners: tuple[dict[str, Any], ...]
     """ownerReferences that are not to identities."""
     manager: str
-    """Who wrote to it, for telling people whose it is."""
+    """Who but us wrote to it, for telling people."""
 
 
 def parse(metadata: Mapping[str, Any]) -> SecretMetadata:
@@ -50,6 +54,8 @@ def parse(metadata: Mapping[str, Any]) -> SecretMetadata:
         resource_version=metadata["resourceVersion"],
         identity_uid=identity_uid,
         identity_name=annotations.get(labels.IDENTITY_NAME),
+        authority=(metadata.get("labels") or {}).get(labels.AUTHORITY),
+        created=times.from_rfc3339(metadata["creationTimestamp"]),
         owned=owned,
         metadata_hash=_metadata_hash(metadata, owned, identity_uid),
         other_owners=tuple(owner for owner in owners if not _is_identity(owner)),
@@ -122,7 +128,8 @@ def _is_identity(owner: Mapping[str, Any]) -> bool:
 
 
 def _manager(metadata: Mapping[str, Any]) -> str:
-    """Name who wrote to a Secret, or what its labels say manages it."""
-    named = (metadata.get("labels") or {}).get(labels.MANAGED_BY)
-    managers = [entry.get("manager") for entry in metadata.get("managedFields") or () if entry.get("manager")]
-    return named or ", ".join(sorted(set(managers))) or "somebody unknown"
+    """Name who but us wrote to a Secret, or what its labels say manages it."""
+    said = [(metadata.get("labels") or {}).get(labels.MANAGED_BY)]
+    wrote = [entry.get("manager") for entry in metadata.get("managedFields") or ()]
+    named, managers = ({who for who in found if who and who != labels.FIELD_MANAGER} for found in (said, wrote))
+    return ", ".join(sorted(named or managers)) or "somebody unknown"

@@ -13,7 +13,7 @@ BACKDATE = timedelta(minutes=5)
 LEAST_GAIN = 10
 """A renewal that would not gain at least this part (a tenth) of the duration is not made."""
 
-_DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?")
+_DURATION = re.compile(r"(?:([0-9]{1,5})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,5})s)?")
 
 
 def parse_duration(text: str) -> timedelta:
@@ -79,17 +79,27 @@ def validity(now: datetime, duration: timedelta, *, within: Validity | None = No
 def renewal_time(life: Validity, *, duration: timedelta, renew_before: timedelta, uid: str) -> datetime:
     """Tell when a leaf is renewed: `renew_before` its end, earlier by up to a tenth of that, fixed by the uid.
 
-    Never before a tenth of the duration has passed, or a long `renew_before` would renew for ever.
+    Never before a tenth of the duration has passed, or a long `renew_before` would renew for ever; nor before the leaf
+    itself is valid, when its CA's end has cut it short.
     """
     jitter = renew_before / 10 * _fraction(uid)
     due = whole(life.not_after - renew_before - jitter)
     earliest = life.not_after - duration + duration / LEAST_GAIN
-    return max(due, whole(earliest))
+    return max(due, whole(earliest), life.not_before)
 
 
 def gains_enough(current_end: datetime, new_end: datetime, *, duration: timedelta) -> bool:
     """Tell whether a certificate that ends at `new_end` is worth making in place of one that ends at `current_end`."""
     return new_end - current_end >= duration / LEAST_GAIN
+
+
+def last_turn(now: datetime, *, every: timedelta, of: str) -> datetime:
+    """Tell when an object's turn last was, of turns that come at fixed times, spread evenly over a period by its uid.
+
+    It is later than `now` less the period.
+    """
+    since_epoch = now - datetime(1970, 1, 1, tzinfo=UTC) + every * _fraction(of)
+    return now - since_epoch % every
 
 
 def _fraction(uid: str) -> float:

@@ -26,6 +26,8 @@ class CAInUse:
     chain_hash: str
     """`bundle.chain_hash` of the intermediates that go into tls.crt after its leaves."""
     validity: times.Validity
+    is_replaced: bool = False
+    """Whether another CA signs in its place, so that its leaves are to be replaced, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,5 +80,6 @@ def _in_use(ca: CAGeneration) -> CAInUse:
     certificate = x509.load_pem_x509_certificate(ca.certificate.encode())
     return CAInUse(
         chain_hash=bundle.chain_hash([certificate]),
+        is_replaced=ca.state == State.RETIRING,
         validity=times.Validity(not_before=certificate.not_valid_before_utc, not_after=certificate.not_valid_after_utc),
     )

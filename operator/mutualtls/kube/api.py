@@ -5,8 +5,10 @@ The agenda retries. Errors about Secrets carry no text of the API server, which 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import email.utils
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -21,6 +23,10 @@ _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _WRITE = {"fieldManager": FIELD_MANAGER}
 _PAGE = 500
+MOST_SKEW = timedelta(seconds=30)
+"""Difference to the API server's clock from which on nothing is signed."""
+_CLOCK_TRUSTED = timedelta(seconds=10)
+"""How long a comparison of clocks holds."""
 _LONGEST_LINE = 4 * 1024 * 1024
 
 
@@ -35,10 +41,40 @@ class Page:
 class API:
     """The API server. Paths are those of `paths`; objects are JSON-able dicts."""
 
-    def __init__(self, session: aiohttp.ClientSession, server: str, *, timeout_s: float) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, server: str, *, timeout_s: float, clock: Callable[[], datetime]
+    ) -> None:
         self._session = session
         self._server = server.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._clock = clock
+        self._skew = timedelta()
+        self.on_skew: Callable[[], None] = _nothing
+        """Called when the clock has gone wrong, or is right again."""
+        self._compared = datetime.min.replace(tzinfo=UTC)
+
+    async def check_clock(self) -> str | None:
+        """Tell by how much our clock differs from the API server's `Date`, and what to do; None while it is in order.
+
+        Certificates that are made with a wrong clock are not valid yet, or already over, for everybody else. Nothing
+        is asked where an answer came just now; any answer will do, be it a refusal.
+
+        Raises:
+            ClusterError: there was no answer.
+        """
+        if abs(self._clock() - self._compared) > _CLOCK_TRUSTED:
+            try:
+                await self._send("GET", "/version")
+            except ClusterError as error:
+                if not error.code:
+                    raise
+        return self._clock_skew()
+
+    def _clock_skew(self) -> str | None:
+        if abs(self._skew) <= MOST_SKEW:
+            return None
+        seconds = int(self._skew.total_seconds())
+        return f"the clock of the operator is {seconds} s off the API server's: set it right (NTP)"
 
     async def get(self, path: str) -> dict[str, Any] | None:
         """Read an object; None if it is not there."""
@@ -124,6 +160,16 @@ class API:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ClusterError(f"watch of {path} broke: {type(error).__name__}") from error
 
+    def _note_date(self, date: str | None) -> None:
+        """Compare clocks, once a second at most: the header has whole seconds, and parsing it takes longer."""
+        now = self._clock()
+        if date is None or abs(now - self._compared) < timedelta(seconds=1):
+            return
+        self._compared = now
+        before, self._skew = self._clock_skew(), now - email.utils.parsedate_to_datetime(date)
+        if (before is None) != (self._clock_skew() is None):
+            self.on_skew()
+
     async def _metadata(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         answer = await self._send(method, path, accept=_METADATA, **more)
         metadata: dict[str, Any] = answer["metadata"]
@@ -149,12 +195,17 @@ class API:
                 timeout=self._timeout,
             ) as response:
                 content = await response.read()
+                self._note_date(response.headers.get("Date"))
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ClusterError(f"{method} {path} got no answer: {type(error).__name__}") from error
         if response.status >= 400:  # noqa: PLR2004 - where errors begin
             raise _failure(method, path, response.status, content)
         answer: dict[str, Any] = msgspec.json.decode(content)
         return answer
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

@@ -70,7 +70,7 @@ class _Quiet:
     def _is_echo(self, line: bytes) -> bool:
         try:
             event = _DECODER.decode(line)
-        except msgspec.ValidationError:
+        except msgspec.DecodeError:
             return False
         of, metadata = event.object, event.object.metadata
         return event.type in _BRINGS_AN_OBJECT and self._is_known(

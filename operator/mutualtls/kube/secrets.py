@@ -24,14 +24,27 @@ SELECTOR = f"{labels.PART} in ({labels.PART_FILES},{labels.PART_CA})"
 _GONE = 410
 _RETRY_S = 1.0
 
-Notify = Callable[[str, dict[str, Any] | None], None]
-"""Called with the key of a Secret that changed and its metadata; None when it left the watch."""
+Notify = Callable[[str], None]
+"""Called with the key of a Secret that changed, or left the watch."""
 
 
 class SecretWatch:
     """Keeps the store's Secrets as they are in the cluster, and tells of every change that is not our own."""
 
-    def __init__(self, api: API, store: Store, *, clock: Callable[[], datetime], notify: Notify, relist_s: int) -> None:
+    def __init__(
+        self,
+        api: API,
+        store: Store,
+        *,
+        clock: Callable[[], datetime],
+        notify: Notify,
+        hear: Callable[[], None],
+        lose: Callable[[str], None],
+        relist_s: int,
+    ) -> None:
+        """`hear` is called at every sign of life of the API server, `lose` with why there is none."""
+        self._hear = hear
+        self._lose = lose
         self._api = api
         self._store = store
         self._clock = clock
@@ -51,6 +64,8 @@ class SecretWatch:
                 failing = False
             except ClusterError as error:
                 version = ""
+                if error.code != _GONE:
+                    self._lose(str(error))
                 if not failing and error.code != _GONE:
                     logger.warning("secrets cannot be followed, trying again", extra={"error": str(error)})
                 failing = True
@@ -69,6 +84,7 @@ class SecretWatch:
         for key in self._store.absent_secrets(listed):
             self._note_gone(key, version)
         self.is_listed.set()
+        self._hear()
         return version
 
     async def _watch(self, version: str) -> None:
@@ -77,6 +93,7 @@ class SecretWatch:
             paths.SECRETS, selector=SELECTOR, resource_version=version, timeout_s=self._relist_s
         )
         async for event in events:
+            self._hear()
             metadata = event["object"]["metadata"]
             if event["type"] == "DELETED":
                 self._note_gone(secret_key(metadata), metadata["resourceVersion"])
@@ -86,8 +103,8 @@ class SecretWatch:
     def _note(self, metadata: dict[str, Any]) -> None:
         key = secret_key(metadata)
         if self._store.note_secret(key, metadata, now=self._clock()):
-            self._notify(key, metadata)
+            self._notify(key)
 
     def _note_gone(self, key: str, version: str) -> None:
         if self._store.note_secret_gone(key, version):
-            self._notify(key, None)
+            self._notify(key)

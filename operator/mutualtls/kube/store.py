@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from mutualtls.core import authority, identity, labels, secret
+from mutualtls.core import authority, identity, labels, secret, times
 from mutualtls.core.authority import Authority, AuthorityStatus
 from mutualtls.core.facts import Damage, Facts
 from mutualtls.core.identity import Identity, IdentityStatus
@@ -51,7 +51,8 @@ class Vanished:
 class Store:
     """Identities, authorities, namespaces and Secrets, by name; identities also by what they depend on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sweep: timedelta = timedelta(hours=24)) -> None:
+        self._sweep = sweep
         self.identities: dict[str, Identity] = {}
         self.authorities: dict[str, Authority] = {}
         self.namespaces: dict[str, Namespace] = {}
@@ -59,6 +60,7 @@ class Store:
         self._by_authority: dict[str, set[str]] = defaultdict(set)
         self._by_namespace: dict[str, set[str]] = defaultdict(set)
         self._by_secret: dict[str, set[str]] = defaultdict(set)
+        self._by_identity: dict[str, tuple[str, ...]] = {}
 
     # Identities
 
@@ -92,14 +94,14 @@ class Store:
             self._forget_dependencies(old)
             del self.identities[key]
 
-    def expect_status(self, key: str, status: IdentityStatus) -> None:
+    def expect_status(self, known: Identity, status: IdentityStatus, *, instead_of: IdentityStatus) -> None:
         """Take in a status that is about to be written, so that its echo is no news even when it overtakes the answer.
 
-        Where the write fails, the status that was there is to be put back by the same way.
+        Where the write fails, it is taken back by the same way. Whatever the watch brought meanwhile counts more.
         """
-        old = self.identities.get(key)
-        if old is not None:
-            self.identities[key] = msgspec.structs.replace(old, status=status)
+        old = self.identities.get(known.key)
+        if old is not None and old.uid == known.uid and old.status == instead_of:
+            self.identities[known.key] = msgspec.structs.replace(old, status=status)
 
     def note_status(self, key: str, status: IdentityStatus, metadata: Mapping[str, Any]) -> None:
         """Take in the answer to our own write of a status.
@@ -149,7 +151,9 @@ class Store:
         old = self.authorities.get(name)
         if old is None or old.uid != metadata["uid"]:
             return
-        same = (old.generation, old.operator_namespace, old.is_deleting) == authority.parse_metadata(metadata)
+        same = (old.generation, old.operator_namespace, old.abandon, old.is_deleting) == authority.parse_metadata(
+            metadata
+        )
         version = max(metadata["resourceVersion"], old.resource_version, key=_version) if same else old.resource_version
         self.authorities[name] = msgspec.structs.replace(old, status=status, resource_version=version)
 
@@ -180,15 +184,16 @@ class Store:
     def note_secret(self, key: str, metadata: Mapping[str, Any], *, now: datetime) -> bool:
         """Take in a Secret's metadata from the watch, and tell whether it is news.
 
-        Facts come from its annotation where nobody changed the Secret after us; otherwise it is to be read.
+        Facts come from its annotation where nobody changed the Secret after us; otherwise it is to be read. When they
+        were last verified is not known after a start: each Secret's turn comes once a sweep, whenever that was.
         """
         old = self.secrets.get(key)
         version = _version(metadata["resourceVersion"])
         if old is not None and version <= _known_version(old):
             return False
-        self.secrets[key] = SecretRecord(
-            metadata=secret.parse(metadata), files=secret.facts_noted(metadata), verified=now
-        )
+        noted = secret.facts_noted(metadata)
+        turn = times.last_turn(now, every=self._sweep, of=metadata["uid"])
+        self._put(key, SecretRecord(metadata=secret.parse(metadata), files=noted, verified=turn))
         return True
 
     def note_secret_gone(self, key: str, version: str) -> bool:
@@ -196,22 +201,58 @@ class Store:
         old = self.secrets.get(key)
         if old is None or _version(version) <= _known_version(old):
             return False
-        self.secrets[key] = Vanished(_version(version))
+        self._put(key, Vanished(_version(version)))
         return True
 
     def put_secret(self, key: str, metadata: Mapping[str, Any], files: Facts | Damage | None, *, now: datetime) -> None:
         """Take in a Secret that we have just written or read, unless the watch has told of a later version."""
         old = self.secrets.get(key)
         if old is None or _version(metadata["resourceVersion"]) >= _known_version(old):
-            self.secrets[key] = SecretRecord(metadata=secret.parse(metadata), files=files, verified=now)
+            self._put(key, SecretRecord(metadata=secret.parse(metadata), files=files, verified=now))
 
     def drop_secret(self, key: str) -> None:
         """Take in that a Secret is not there, from our own reading or deleting."""
-        self.secrets.pop(key, None)
+        self._put(key, None)
+
+    def secrets_of_identity(self, uid: str) -> tuple[str, ...]:
+        """Keys of the Secrets that carry an identity's uid: one, or more after it asked for another name."""
+        return self._by_identity.get(uid, ())
+
+    def _put(self, key: str, record: SecretRecord | Vanished | None) -> None:
+        """Hold a record, and which identity it belongs to."""
+        before, after = _identity_uid(self.secrets.get(key)), _identity_uid(record)
+        if before != after:
+            if before is not None:
+                self._by_identity[before] = tuple(other for other in self._by_identity[before] if other != key)
+                if not self._by_identity[before]:
+                    del self._by_identity[before]
+            if after is not None:
+                self._by_identity[after] = (*self._by_identity.get(after, ()), key)
+        if record is None:
+            self.secrets.pop(key, None)
+        else:
+            self.secrets[key] = record
+
+    def leaves_of_authority(self, name: str) -> dict[str, tuple[datetime, str]]:
+        """For each CA that signed leaves of an authority, by key id: the end of the last one, and its Secret's key."""
+        found: dict[str, tuple[datetime, str]] = {}
+        for key, record in self.secrets.items():
+            if (
+                isinstance(record, SecretRecord)
+                and record.metadata.authority == name
+                and isinstance(record.files, Facts)
+            ):
+                issuer, seen = record.files.issuer_key_id, (record.files.not_after, key)
+                found[issuer] = max(found.get(issuer, seen), seen)
+        return found
 
     def absent_secrets(self, listed: Iterable[str]) -> tuple[str, ...]:
         """Find the Secrets that are known but not in a complete list."""
         return tuple(self.secrets.keys() - set(listed))
+
+
+def _identity_uid(record: SecretRecord | Vanished | None) -> str | None:
+    return record.metadata.identity_uid if isinstance(record, SecretRecord) else None
 
 
 def secret_key(metadata: Mapping[str, Any]) -> str:

@@ -1,0 +1,69 @@
+"""What the reconciler remembers of its own doing, and may forget: how often it mended what, and whose turn is when."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from mutualtls.core.checks import Contest
+from mutualtls.core.identity import Identity
+
+_MENDS_IN_A_CONTEST = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mend:
+    at: datetime
+    by: str
+    generation: int
+    bundle_hash: str
+
+
+class Mends:
+    """How often each Secret was mended of late. Three times within the window is a contest."""
+
+    def __init__(self, window: timedelta) -> None:
+        self._window = window
+        self._mends: dict[str, deque[_Mend]] = {}
+
+    def note(self, identity: Identity, bundle_hash: str, by: str, now: datetime) -> None:
+        """Note that the Secret of an identity is being mended, and who made that necessary."""
+        mends = self._mends.setdefault(identity.key, deque(maxlen=_MENDS_IN_A_CONTEST))
+        mends.append(_Mend(at=now, by=by, generation=identity.generation, bundle_hash=bundle_hash))
+
+    def contest(self, identity: Identity, bundle_hash: str, now: datetime) -> Contest | None:
+        """Tell whether somebody keeps overwriting the Secret. A new spec or a new bundle of ours ends a contest."""
+        mends = self._mends.get(identity.key)
+        if mends is None:
+            return None
+        recent = [mend for mend in mends if mend.at + self._window > now]
+        if not recent:
+            del self._mends[identity.key]
+            return None
+        same = [mend for mend in recent if (mend.generation, mend.bundle_hash) == (identity.generation, bundle_hash)]
+        if len(same) < _MENDS_IN_A_CONTEST:
+            return None
+        by = ", ".join(sorted({mend.by for mend in same}))
+        return Contest(by=by, times=len(same), over=same[0].at + self._window)
+
+
+class Pace:
+    """Hands out turns, so many a second. Whoever asked once keeps the turn."""
+
+    def __init__(self, per_second: int) -> None:
+        self._interval = timedelta(seconds=1) / per_second
+        self._turns: dict[str, datetime] = {}
+        self._next = datetime.min.replace(tzinfo=UTC)
+
+    def turn(self, key: str, now: datetime) -> datetime | None:
+        """Tell when it is a key's turn; None when it is now."""
+        turn = self._turns.get(key)
+        if turn is None:
+            turn = max(self._next, now)
+            self._next = turn + self._interval
+            self._turns[key] = turn
+        if turn > now:
+            return turn
+        del self._turns[key]
+        return None

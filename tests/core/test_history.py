@@ -1,0 +1,154 @@
+"""What the reconciler remembers: how often it mended what, and whose turn is when."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from core.builders import MINUTE, NOW, SECOND, an_identity
+from mutualtls.core.checks import Contest
+from mutualtls.core.identity import Identity
+from mutualtls.history import Mends, Pace
+
+WINDOW = 10 * MINUTE
+
+
+def mended(*moments: datetime, by: str = "helm", generation: int = 1, bundle: str = "bundle") -> Mends:
+    """A memory of mends of the Secret of `shop/orders`."""
+    mends = Mends(WINDOW)
+    for moment in moments:
+        mends.note(an_identity(generation=generation), bundle, by, moment)
+    return mends
+
+
+def contest(mends: Mends, *, now: datetime, of: Identity | None = None, bundle: str = "bundle") -> Contest | None:
+    """Ask whether the Secret is contested."""
+    return mends.contest(of or an_identity(), bundle, now)
+
+
+THREE = (NOW, NOW + MINUTE, NOW + 2 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("moments", "is_contest"),
+    [
+        pytest.param((), False, id="never"),
+        pytest.param(THREE[:1], False, id="once"),
+        pytest.param(THREE[:2], False, id="twice"),
+        pytest.param(THREE, True, id="three times"),
+        pytest.param((NOW,) * 3, True, id="three times at once"),
+        pytest.param((NOW - 8 * MINUTE, *THREE[1:]), False, id="three times, but not within the window"),
+        pytest.param((NOW - 8 * MINUTE + SECOND, *THREE[1:]), True, id="three times, just within the window"),
+    ],
+)
+def test_three_mends_within_the_window_are_a_contest(moments: tuple[datetime, ...], *, is_contest: bool) -> None:
+    """Looked at two minutes from now."""
+    assert is_contest is (contest(mended(*moments), now=THREE[2]) is not None)
+
+
+def test_a_contest_says_who_how_often_and_until_when() -> None:
+    """It is over when the first of the three has left the window."""
+    mends = mended(*THREE)
+
+    assert Contest(by="helm", times=3, over=NOW + WINDOW) == contest(mends, now=THREE[2])
+
+
+def test_all_who_took_part_are_named() -> None:
+    """Once each, in order."""
+    mends = Mends(WINDOW)
+    for who in ("kubectl", "argo", "kubectl"):
+        mends.note(an_identity(), "bundle", who, NOW)
+    found = contest(mends, now=NOW)
+
+    assert found is not None
+    assert "argo, kubectl" == found.by
+
+
+@pytest.mark.parametrize(
+    ("now", "is_contest"),
+    [
+        pytest.param(NOW + WINDOW - SECOND, True, id="a second before"),
+        pytest.param(NOW + WINDOW, False, id="when it is over"),
+        pytest.param(NOW + 10 * WINDOW, False, id="long after"),
+    ],
+)
+def test_a_contest_is_over_when_its_window_is(now: datetime, *, is_contest: bool) -> None:
+    """Then the Secret is mended again."""
+    assert is_contest is (contest(mended(*THREE), now=now) is not None)
+
+
+def test_a_contest_that_goes_on_is_one_again_after_one_mend() -> None:
+    """As long as two earlier ones are within the window."""
+    mends = mended(*THREE)
+    over = NOW + WINDOW
+    mends.note(an_identity(), "bundle", "helm", over)
+    found = contest(mends, now=over)
+
+    assert found is not None
+    assert THREE[1] + WINDOW == found.over
+
+
+@pytest.mark.parametrize(
+    ("of", "bundle"),
+    [
+        pytest.param(an_identity(generation=2), "bundle", id="a new spec"),
+        pytest.param(an_identity(), "new", id="a new bundle"),
+    ],
+)
+def test_what_is_new_of_ours_ends_a_contest(of: Identity, bundle: str) -> None:
+    """The user did something, or every Secret must get a new root."""
+    mends = mended(*THREE)
+
+    assert contest(mends, now=THREE[2], of=of, bundle=bundle) is None
+    assert contest(mends, now=THREE[2]) is not None
+
+
+def test_a_contest_of_one_is_none_of_another() -> None:
+    """Each Secret has its own."""
+    assert contest(mended(*THREE), now=THREE[2], of=an_identity("payments")) is None
+
+
+# Pace
+
+
+def test_turns_come_at_a_pace() -> None:
+    """The first at once, and then so many a second."""
+    pace = Pace(50)
+    turns = [pace.turn(f"{number}", NOW) for number in range(101)]
+
+    assert turns[0] is None
+    assert [NOW + number * SECOND / 50 for number in range(1, 101)] == turns[1:]
+
+
+def test_whoever_asked_once_keeps_the_turn() -> None:
+    """However often it asks, and whoever comes later."""
+    pace = Pace(1)
+    pace.turn("first", NOW)
+
+    assert NOW + SECOND == pace.turn("second", NOW)
+    assert NOW + 2 * SECOND == pace.turn("third", NOW)
+    assert NOW + SECOND == pace.turn("second", NOW + SECOND / 2)
+    assert pace.turn("second", NOW + SECOND) is None
+    assert NOW + 2 * SECOND == pace.turn("third", NOW + SECOND)
+
+
+def test_a_turn_is_had_once() -> None:
+    """Who comes again stands at the end."""
+    pace = Pace(1)
+
+    assert pace.turn("first", NOW) is None
+    assert NOW + SECOND == pace.turn("first", NOW)
+
+
+@pytest.mark.parametrize("late", [pytest.param(SECOND, id="on time"), pytest.param(MINUTE, id="late")])
+def test_who_comes_late_has_the_turn_still(late: timedelta) -> None:
+    """And turns that nobody used are not saved up."""
+    pace = Pace(1)
+    pace.turn("first", NOW)
+    pace.turn("second", NOW)
+
+    assert pace.turn("second", NOW + late) is None
+    later = NOW + late + MINUTE
+    assert pace.turn("third", later) is None
+    assert later + SECOND == pace.turn("fourth", later)

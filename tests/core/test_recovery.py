@@ -1,0 +1,485 @@
+"""A ledger that was lost is rebuilt from what is there: CA Secrets, the status, leaves; in any combination."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import msgspec
+import pytest
+from cryptography import x509
+
+from core.builders import (
+    DAY,
+    HOUR,
+    NOW,
+    Home,
+    an_identity,
+    authority,
+    decoded,
+    default_signer,
+    grown,
+    observed,
+    other_signer,
+    secret_of,
+)
+from mutualtls.core import issue, ledger, recovery, rotation, trust
+from mutualtls.core.authority import Authority, AuthorityStatus, CAStatus
+from mutualtls.core.errors import AuthorityError
+from mutualtls.core.issue import CA
+from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
+from mutualtls.core.recovery import Evidence
+from mutualtls.core.rotation import CAId, Hold, Sign, Tombstone
+
+ROOT, ROOT_2, ROOT_3 = ((Role.ROOT, number) for number in (1, 2, 3))
+ISSUING, ISSUING_2, ISSUING_3 = ((Role.ISSUING, number) for number in (1, 2, 3))
+HALF = NOW + 1080 * HOUR
+LATER = HALF + 3 * DAY
+"""When the ledgers of these tests are lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """All that is left of an authority whose ledger is lost, before more of it is lost."""
+
+    certificates: dict[CAId, x509.Certificate]
+    issuers: dict[CAId, CAId]
+    """Which root signed which issuing CA."""
+    secrets: dict[CAId, CA | Tombstone]
+    leaves: dict[CAId, datetime]
+    """For each issuing CA with living leaves, the end of the last."""
+
+    def evidence(self, *, secrets: Iterable[CAId], status: Iterable[CAId], leaves: Iterable[CAId]) -> Evidence:
+        """Gather a part of what is left, as the shell does: a leaf's Secret carries its issuer and the bundle."""
+        there = {name: self.secrets[name] for name in secrets}
+        alive = {name: self.leaves[name] for name in leaves}
+        carried = [certificate for name in alive for certificate in (name, self.issuers[name])]
+        seen = [*status, *there, *carried]
+        return Evidence(
+            certificates=tuple(self.certificates[name] for name in seen),
+            with_key=frozenset(name for name, held in there.items() if isinstance(held, CA)),
+            buried=frozenset(name for name, held in there.items() if isinstance(held, Tombstone)),
+            leaves={self.key_id(name): end for name, end in alive.items()},
+        )
+
+    def key_id(self, name: CAId) -> str:
+        """Tell the key id of a CA."""
+        return issue.key_id(self.certificates[name])
+
+    def home(self, rebuilt: Ledger, secrets: Iterable[CAId]) -> Home:
+        """The operator's namespace with a rebuilt ledger."""
+        return Home(ledger_text=ledger.encode(rebuilt), secrets={name: self.secrets[name] for name in secrets})
+
+
+@functools.cache
+def world() -> World:
+    """An authority with two roots, of which the first was given up, and three issuing CAs, of which one is buried."""
+    home, of = grown(), authority()
+    home.sign(until=NOW + DAY, now=NOW)
+    home.walk(of, now=HALF)
+    home.sign(until=LATER + 5 * DAY, now=HALF)
+    kept = dict(home.secrets)
+    home.lose(ROOT, ISSUING_2)
+    home.walk(authority(abandon=home.recorded(ROOT).fingerprint), now=HALF + DAY)
+    home.sign(until=LATER + 2 * DAY, now=HALF + DAY)
+    names = [ROOT, ROOT_2, ISSUING, ISSUING_2, ISSUING_3]
+    pems = {name: home.recorded(name).certificate.encode() for name in names}
+    return World(
+        certificates={name: x509.load_pem_x509_certificate(pem) for name, pem in pems.items()},
+        issuers={ISSUING: ROOT, ISSUING_2: ROOT, ISSUING_3: ROOT_2},
+        secrets={**home.secrets, ROOT: kept[ROOT], ISSUING_2: kept[ISSUING_2]},
+        leaves={ISSUING_2: LATER + 5 * DAY, ISSUING_3: LATER + 2 * DAY},
+    )
+
+
+def rebuilt(evidence: Evidence, of: Authority | None = None) -> Ledger:
+    """Rebuild a ledger after it was lost."""
+    return recovery.rebuilt(of or authority(), evidence, now=LATER)
+
+
+def states(found: Ledger) -> dict[CAId, State]:
+    """Where each generation is."""
+    return {(ca.role, ca.number): ca.state for ca in found.generations}
+
+
+def everything(
+    *,
+    secrets: Iterable[CAId] | None = None,
+    status: Iterable[CAId] | None = None,
+    leaves: Iterable[CAId] | None = None,
+) -> Evidence:
+    """All that is left of the world, or less of one kind."""
+    w = world()
+    return w.evidence(
+        secrets=w.secrets if secrets is None else secrets,
+        status=w.certificates if status is None else status,
+        leaves=w.leaves if leaves is None else leaves,
+    )
+
+
+def foreign() -> x509.Certificate:
+    """A CA whose subject does not tell which it is."""
+    root = default_signer().root
+    return issue.root(root.key, common_name="x", unique="ABC", validity=root.validity)
+
+
+def short(names: Iterable[CAId]) -> str:
+    """Name CAs in few letters."""
+    return "+".join(f"{role[0]}{number}" for role, number in names) or "none"
+
+
+# By example
+
+
+def test_the_world_is_as_its_name_says() -> None:
+    """With one CA of each kind."""
+    assert {ROOT, ROOT_2, ISSUING, ISSUING_2, ISSUING_3} == set(world().secrets)
+    assert Tombstone() == world().secrets[ISSUING]
+
+
+def test_no_evidence_is_empty() -> None:
+    """The authority never had a CA."""
+    assert Evidence().is_empty
+    assert world().evidence(secrets=[], status=[], leaves=[]).is_empty
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        pytest.param(Evidence(certificates=(default_signer().root.certificate,)), id="a certificate"),
+        pytest.param(Evidence(with_key=frozenset({ROOT})), id="a Secret with a key"),
+        pytest.param(Evidence(buried=frozenset({ROOT})), id="a tombstone"),
+        pytest.param(Evidence(leaves={"ab": NOW}), id="a leaf"),
+    ],
+)
+def test_any_evidence_counts(evidence: Evidence) -> None:
+    """No CA is made where one ought to be."""
+    assert not evidence.is_empty
+
+
+CASES = [
+    pytest.param(
+        everything(),
+        {
+            ROOT: State.RETIRING,
+            ROOT_2: State.ACTIVE,
+            ISSUING: State.GONE,
+            ISSUING_2: State.RETIRING,
+            ISSUING_3: State.ACTIVE,
+        },
+        id="everything is there",
+    ),
+    pytest.param(
+        everything(secrets=[ROOT, ROOT_2, ISSUING_2]),
+        {
+            ROOT: State.ACTIVE,
+            ROOT_2: State.RETIRING,
+            ISSUING: State.LOST,
+            ISSUING_2: State.ACTIVE,
+            ISSUING_3: State.LOST,
+        },
+        id="the newest issuing CA has no key",
+    ),
+    pytest.param(
+        everything(secrets=[], status=[]),
+        {ROOT: State.LOST, ROOT_2: State.ACTIVE, ISSUING_2: State.LOST, ISSUING_3: State.ACTIVE},
+        id="leaves alone",
+    ),
+    pytest.param(
+        everything(secrets=[], leaves=[]),
+        {
+            ROOT: State.LOST,
+            ROOT_2: State.ACTIVE,
+            ISSUING: State.LOST,
+            ISSUING_2: State.LOST,
+            ISSUING_3: State.ACTIVE,
+        },
+        id="the status alone",
+    ),
+    pytest.param(everything(secrets=[ISSUING], status=[], leaves=[]), {ISSUING: State.GONE}, id="a tombstone alone"),
+    pytest.param(
+        everything(secrets=[ROOT, ROOT_2], status=[], leaves=[]),
+        {ROOT: State.RETIRING, ROOT_2: State.ACTIVE},
+        id="roots alone",
+    ),
+    pytest.param(
+        everything(secrets=[ROOT], status=[ROOT_2], leaves=[]),
+        {ROOT: State.ACTIVE, ROOT_2: State.LOST},
+        id="the root with a key counts",
+    ),
+    pytest.param(
+        Evidence(certificates=(foreign(),)),
+        {},
+        id="a CA that is not ours",
+    ),
+]
+
+
+@pytest.mark.parametrize(("evidence", "expected"), CASES)
+def test_a_ledger_is_rebuilt(evidence: Evidence, expected: dict[CAId, State]) -> None:
+    """The newest issuing CA with a key signs, and its root; what else is there stays trusted for a while."""
+    assert expected == states(rebuilt(evidence))
+
+
+def test_a_rebuilt_ledger_holds_what_the_certificates_say() -> None:
+    """Nothing of it is lost, but for what was signed until when."""
+    before = grown()
+    known_ledger = before.read_ledger()
+    by = {name: before.ca(name) for name in (ROOT, ISSUING)}
+    evidence = Evidence(certificates=tuple(ca.certificate for ca in by.values()), with_key=frozenset(by))
+    found = recovery.rebuilt(authority(), evidence, now=NOW)
+
+    assert known_ledger is not None
+    assert 169 * HOUR + NOW == found.generations[0].signs_until
+    without = [msgspec.structs.replace(ca, signs_until=None) for ca in found.generations]
+    assert list(known_ledger.generations) == without
+    assert "uid-of-default" == found.authority_uid
+
+
+def test_the_longest_leaf_is_that_of_the_spec() -> None:
+    """And every CA may have signed one a moment ago, so an hour is added."""
+    of = authority(leaf={"maxDuration": "48h"})
+    found = rebuilt(everything(leaves=[]), of)
+
+    assert {LATER + 49 * HOUR, None} == {ca.signs_until for ca in found.generations}
+
+
+def test_a_leaf_that_was_seen_counts_if_it_lives_longer() -> None:
+    """As one does that was signed under another spec. Its root must be trusted as long."""
+    evidence = replace(everything(), leaves={world().key_id(ISSUING_2): LATER + 100 * DAY})
+    found = rebuilt(evidence)
+
+    for name in (ISSUING_2, ROOT):
+        ca = found.find(*name)
+        assert ca is not None
+        assert ca.signs_until is not None
+        assert LATER + 100 * DAY <= ca.signs_until
+
+
+def outcome(evidence: Evidence, secrets: Iterable[CAId]) -> tuple[Sign | Hold, Home]:
+    """Rebuild a ledger and go on from there. What cannot be rebuilt holds, as it does in the shell."""
+    home = Home(secrets={name: world().secrets[name] for name in secrets})
+    try:
+        home.write_ledger(rebuilt(evidence))
+    except AuthorityError as error:
+        return Hold(error.reason, str(error)), home
+    return home.walk(authority(), now=LATER), home
+
+
+def test_an_issuing_ca_whose_root_is_nowhere_does_not_sign() -> None:
+    """No root is made in place of the one that ought to be, which the leaves of the issuing CA would not be under."""
+    step, home = outcome(everything(secrets=[ISSUING_3], status=[], leaves=[]), [ISSUING_3])
+
+    assert isinstance(step, Hold)
+    assert [] == home.made
+
+
+def test_a_leaf_whose_ca_is_nowhere_is_evidence_that_holds() -> None:
+    """No CA is made where one ought to be."""
+    step, home = outcome(Evidence(leaves={"ab": LATER + DAY}), [])
+
+    assert isinstance(step, Hold)
+    assert [] == home.made
+
+
+def test_a_key_whose_certificate_cannot_be_read_is_explained_or_refused() -> None:
+    """Or the ledger would be rebuilt for ever."""
+    evidence = Evidence(certificates=(world().certificates[ROOT],), with_key=frozenset({ROOT, ISSUING}))
+    try:
+        found = rebuilt(evidence)
+    except AuthorityError:
+        return
+
+    assert recovery.explains(found, evidence.with_key, AuthorityStatus())
+
+
+# explains
+
+
+@pytest.mark.parametrize(
+    ("found", "does"),
+    [
+        pytest.param([], True, id="nothing"),
+        pytest.param([ROOT, ISSUING], True, id="all that it knows"),
+        pytest.param([ISSUING], True, id="less"),
+        pytest.param([ROOT, ISSUING, ISSUING_2], False, id="a later one"),
+        pytest.param([ROOT_2], False, id="another root"),
+    ],
+)
+def test_a_ledger_explains_what_it_knows(found: list[CAId], *, does: bool) -> None:
+    """One that knows less than is there is an old one, as good as lost."""
+    assert does is recovery.explains(default_signer().ledger, found, AuthorityStatus())
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_ca_of_any_state_is_explained(state: State) -> None:
+    """Also one that is announced, or gone."""
+    of_state = Ledger(authority_uid="u", generations=(CAGeneration(role=Role.ROOT, number=1, state=state),))
+
+    assert recovery.explains(of_state, [ROOT], AuthorityStatus())
+
+
+def told(*certificates: x509.Certificate) -> AuthorityStatus:
+    """A status that tells of CAs, which is believed to be root 99, whatever they are."""
+    pems = [issue.to_pem(one).decode() for one in certificates]
+    return AuthorityStatus(
+        generations=tuple(
+            CAStatus(
+                role=Role.ROOT,
+                number=99,
+                state=State.ACTIVE,
+                fingerprint="",
+                key_id="",
+                not_after="2036-01-01T00:00:00Z",
+                certificate=pem,
+            )
+            for pem in [*pems, "no certificate"]
+        )
+    )
+
+
+def planted() -> x509.Certificate:
+    """A root of somebody else's that says it is ours."""
+    root = default_signer().root
+    name = rotation.unique_name(authority(), Role.ROOT, 99)
+    return issue.root(other_signer().root.key, common_name="x", unique=name, validity=root.validity)
+
+
+def test_a_root_that_only_the_status_tells_of_beside_a_ledger_is_not_believed() -> None:
+    """Or whoever may write a status could plant a root into every bundle; and nothing is rebuilt for ever."""
+    known = default_signer().ledger
+    own = tuple(x509.load_pem_x509_certificate(ca.certificate.encode()) for ca in known.generations)
+
+    assert recovery.explains(known, [ROOT, ISSUING], told(planted()))
+    found = rebuilt(Evidence(certificates=own, claimed=(planted(),), with_key=frozenset({ROOT, ISSUING})))
+    assert {ROOT, ISSUING} == states(found).keys()
+
+
+def test_an_issuing_ca_that_a_known_root_signed_is_believed() -> None:
+    """Its number is never used again, be the ledger an old one."""
+    signer = default_signer()
+    made = rotation.certify(
+        authority(),
+        CAGeneration(role=Role.ISSUING, number=2, state=State.MAKING, issuer=1),
+        signer.issuing.key,
+        signer.root,
+        now=NOW,
+    )
+
+    assert not recovery.explains(signer.ledger, [ROOT, ISSUING], told(made.certificate))
+    own = tuple(x509.load_pem_x509_certificate(ca.certificate.encode()) for ca in signer.ledger.generations)
+    evidence = Evidence(certificates=own, claimed=(made.certificate,), with_key=frozenset({ROOT, ISSUING}))
+    assert recovery.explains(rebuilt(evidence), [ROOT, ISSUING], told(made.certificate))
+
+
+# certificates_in
+
+
+def test_the_cas_of_a_chain_are_read() -> None:
+    """Not the leaf."""
+    body = secret_of(observed(an_identity()))
+    files = decoded(body)
+
+    assert (default_signer().issuing.certificate,) == recovery.certificates_in(files["tls.crt"])
+    assert (default_signer().root.certificate,) == recovery.certificates_in(files["ca.crt"])
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"not PEM", id="no PEM"),
+        pytest.param(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", id="no certificate"),
+        pytest.param(rotation.secret_data(default_signer().root)["tls.key"], id="a key"),
+    ],
+)
+def test_what_is_no_certificate_is_no_evidence(pem: bytes) -> None:
+    """But no reason to fail, either."""
+    assert () == recovery.certificates_in(pem)
+
+
+# From every subset
+
+
+SUBSETS = [
+    pytest.param(
+        secrets, status, leaves, id=f"Secrets {short(secrets)}, status {short(status)}, leaves {short(leaves)}"
+    )
+    for secrets, status, leaves in itertools.product(
+        itertools.chain.from_iterable(itertools.combinations(world().secrets, size) for size in range(6)),
+        ((), tuple(world().certificates)),
+        itertools.chain.from_iterable(itertools.combinations(world().leaves, size) for size in range(3)),
+    )
+    if secrets or status or leaves
+]
+
+
+@pytest.mark.parametrize(("secrets", "status", "leaves"), SUBSETS)
+def test_what_is_rebuilt_holds_all_that_is_there(
+    secrets: tuple[CAId, ...], status: tuple[CAId, ...], leaves: tuple[CAId, ...]
+) -> None:
+    """Every Secret is explained, what lives is trusted long enough, and no number can be used twice."""
+    w = world()
+    evidence = w.evidence(secrets=secrets, status=status, leaves=leaves)
+    found = rebuilt(evidence)
+    offered = trust.of(authority(), found)
+    roots = {ca.certificate for ca in found.of(Role.ROOT) if ca.state in ledger.TRUSTED}
+
+    assert recovery.explains(found, [*secrets, *status], AuthorityStatus())
+    assert found == ledger.decode(ledger.encode(found))
+    for role in Role:
+        rooted = {*w.issuers} - {one for one in w.issuers if found.find(*w.issuers[one]) is None}
+        keys = [name for name in evidence.with_key if name[0] == role and name in rooted]
+        active = found.active(role)
+        if role == Role.ISSUING and keys:
+            assert active is not None
+            assert max(keys) == (role, active.number)
+        assert found.next_number(role) > max((number for of, number in (*secrets, *status) if of == role), default=0)
+        assert 1 >= sum(ca.state == State.ACTIVE for ca in found.of(role))
+    for name in leaves:
+        ca, root = found.find(*name), found.find(*w.issuers[name])
+        assert ca is not None
+        assert root is not None
+        assert w.key_id(name) in offered.in_use
+        assert root.certificate in roots
+        for one in (ca, root):
+            assert one.signs_until is not None
+            assert one.signs_until >= w.leaves[name]
+
+
+@pytest.mark.parametrize(("secrets", "status", "leaves"), SUBSETS)
+def test_after_a_rebuilding_things_go_on_or_hold(
+    secrets: tuple[CAId, ...], status: tuple[CAId, ...], leaves: tuple[CAId, ...]
+) -> None:
+    """Whatever is made has a new number, and what signs is under a root that every bundle gets."""
+    w = world()
+    step, home = outcome(w.evidence(secrets=secrets, status=status, leaves=leaves), secrets)
+    end = trust.of(authority(), home.read_ledger())
+    seen = {*secrets, *status, *leaves, *(w.issuers[name] for name in leaves)}
+
+    assert not set(home.made) & seen
+    if isinstance(step, Sign):
+        roots = x509.load_pem_x509_certificates(end.bundle)
+        assert step.issuing.certificate.issuer in {root.subject for root in roots}
+    for name in leaves if home.ledger_text else ():
+        assert w.key_id(name) in end.in_use
+        assert home.recorded(w.issuers[name]).certificate.encode() in end.bundle
+
+
+def test_what_was_rebuilt_comes_to_rest() -> None:
+    """When nothing that may have been signed lives any more, only what signs is left."""
+    w = world()
+    home = w.home(rebuilt(everything()), w.secrets)
+    home.walk(authority(), now=LATER + 8 * DAY)
+
+    assert {
+        ROOT: State.GONE,
+        ROOT_2: State.ACTIVE,
+        ISSUING: State.GONE,
+        ISSUING_2: State.GONE,
+        ISSUING_3: State.ACTIVE,
+    } == home.states()
+    assert {ROOT, ISSUING_2} == set(home.buried)
