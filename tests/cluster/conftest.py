@@ -1,4 +1,4 @@
-"""The ring `cluster`: a real API server, and the operator as a process beside it.
+"""The ring `cluster`: a real API server with the chart installed, and the operator as a process beside it.
 
 One cluster and one operator serve all tests; each test has a namespace of its own.
 """
@@ -9,19 +9,15 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-import yaml
 
+from cluster import chart
+from cluster.chart import Helm
 from cluster.world import World
 from devtools import clusters, operators
 from devtools.clusters import Cluster
-from devtools.operators import Operator, wait_until
+from devtools.operators import Operator
 
-AUTHORITY = {
-    "apiVersion": "mutualtls.dev/v1alpha1",
-    "kind": "MutualTLSAuthority",
-    "metadata": {"name": "default"},
-    "spec": {"leaf": {"minDuration": "1m"}},
-}
+VALUES = chart.IMAGE | {"authority": {"spec": {"leaf": {"minDuration": "1m"}}}}
 
 
 @pytest.fixture(scope="session")
@@ -32,14 +28,20 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def operator(cluster: Cluster) -> Iterator[Operator]:
-    """An operator with short intervals, started before there is anything that it needs."""
+def helm(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm, bound to the cluster."""
+    return Helm(home=tmp_path_factory.mktemp("helm"), kubeconfig=cluster.kubeconfig())
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: Cluster, helm: Helm) -> Iterator[Operator]:
+    """An operator with short intervals, and with no rights but those of the chart: one that is missing shows."""
+    helm.run("install", chart.RELEASE, str(chart.CHART), "--create-namespace", values=VALUES)
+    chart.log_in(cluster)
     with operators.running(cluster, conflict_retry="1s", first_retry="1s", last_retry="2s") as operator:
-        wait_until(lambda: operator.logged("waiting for the cluster"), "the operator waits")
-        operators.install(cluster)
-        cluster.kubectl("apply", "--filename", "-", stdin=yaml.safe_dump(AUTHORITY))
         cluster.kubectl("wait", "--for=condition=Ready", "mtlsca/default", "--timeout=60s")
         yield operator
+    assert [] == chart.denied(cluster)
 
 
 @pytest.fixture

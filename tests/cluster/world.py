@@ -11,10 +11,13 @@ from typing import Any, ClassVar
 
 import yaml
 
+from cluster import chart
 from devtools.clusters import Cluster
 from devtools.operators import Operator, wait_until
 
 WRITES = frozenset({"create", "update", "patch", "delete"})
+OPERATORS = frozenset({"operator", chart.ACCOUNT})
+"""Users of the operator: with all rights, and with those of the chart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +116,24 @@ class World:
 
     def writes(self, *, everywhere: bool = False) -> list[tuple[str, str, str]]:
         """List verb, resource (with subresource) and name of all writes of the operator, in this namespace."""
+        return [
+            (verb, resource, name)
+            for verb, resource, namespace, name in self._requests()
+            if verb in WRITES and (everywhere or namespace == self.namespace)
+        ]
+
+    def reads(self, secret: str) -> int:
+        """Count how often the operator read a Secret, be it the metadata alone."""
+        return self._requests().count(("get", "secrets", self.namespace, secret))
+
+    def _requests(self) -> list[tuple[str, str, str, str]]:
+        """List verb, resource (with subresource), namespace and name of all requests of the operator."""
         found = []
         for line in self.cluster.audit_log.read_text().splitlines():
             entry = json.loads(line)
             target = entry.get("objectRef", {})
-            is_ours = entry["user"]["username"] == "operator" and entry["verb"] in WRITES
-            if is_ours and (everywhere or target.get("namespace") == self.namespace):
+            if entry["user"]["username"] in OPERATORS and "resource" in target:
                 subresource = f"/{target['subresource']}" if "subresource" in target else ""
-                found.append((entry["verb"], target["resource"] + subresource, target.get("name", "")))
+                where = (target.get("namespace", ""), target.get("name", ""))
+                found.append((entry["verb"], target["resource"] + subresource, *where))
         return found

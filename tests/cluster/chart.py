@@ -1,0 +1,97 @@
+"""The chart as the tests install it: Helm, and the operator's user as the chart's service account.
+
+The operator runs as a process beside the cluster, as there is no node; it has the token of the service account.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from devtools import programs
+from devtools.clusters import Cluster
+from devtools.operators import NAMESPACE, wait_until
+
+CHART = Path(__file__).parents[2] / "charts" / "mutualtls-operator"
+RELEASE = "mutualtls"
+NAME = "mutualtls-mutualtls-operator"
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{NAME}"
+IMAGE = {"image": {"repository": "registry.example.com/operator"}}
+"""The one value that has no default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Helm:
+    """Helm with a home of its own."""
+
+    home: Path
+    kubeconfig: Path | None = None
+
+    def run(self, *arguments: str, values: dict[str, Any] | None = None, check: bool = True) -> str:
+        """Run it and return what it printed; what it complained, too, where it need not succeed."""
+        command = [str(programs.helm()), *arguments]
+        if self.kubeconfig is not None:
+            command += ["--kubeconfig", str(self.kubeconfig), "--namespace", NAMESPACE]
+        if values is not None:
+            command += ["--values", "-"]
+        homes = {f"HELM_{kind}_HOME": str(self.home / kind) for kind in ("CACHE", "CONFIG", "DATA")}
+        given = yaml.safe_dump(values) if values is not None else None
+        done = subprocess.run(command, input=given, env=os.environ | homes, capture_output=True, text=True, check=False)
+        assert not (check and done.returncode), done.stderr
+        return done.stdout if check else done.stdout + done.stderr
+
+    def rendered(self, values: dict[str, Any]) -> list[dict[str, Any]]:
+        """Render the chart's templates."""
+        text = self.run("template", RELEASE, str(CHART), "--namespace", NAMESPACE, values=values)
+        return [found for found in yaml.safe_load_all(text) if found]
+
+
+def log_in(cluster: Cluster) -> None:
+    """Give the operator's user the token of the service account, once the API server knows of its rights."""
+
+    def may(*what: str) -> bool:
+        said = cluster.kubectl("auth", "can-i", *what, "--as", ACCOUNT, "--namespace", NAMESPACE, check=False)
+        return said.strip().endswith("yes")
+
+    wait_until(lambda: may("list", "secrets", "--all-namespaces"), "the cluster role is bound")
+    wait_until(lambda: may("get", "configmaps"), "the role is bound")
+    token = cluster.kubectl("create", "token", NAME, "--namespace", NAMESPACE)
+    user = ("--kubeconfig", str(cluster.kubeconfig("operator")), "set-credentials", "operator", f"--token={token}")
+    cluster.kubectl("config", *user)
+
+
+def audited(cluster: Cluster) -> list[dict[str, Any]]:
+    """List the audit log's entries about the service account."""
+    entries = map(json.loads, cluster.audit_log.read_text().splitlines())
+    return [entry for entry in entries if entry["user"]["username"] == ACCOUNT]
+
+
+def denied(cluster: Cluster) -> list[str]:
+    """List the kinds of requests that the service account had no right to.
+
+    One that was allowed another time counts as a right: an API server that has just started denies for a moment what it
+    allows later, as it does not know of all roles yet.
+    """
+    entries = audited(cluster)
+    decided = {decision: {_kind(one) for one in entries if _decision(one) == decision} for decision in _DECISIONS}
+    return sorted(decided["forbid"] - decided["allow"])
+
+
+_DECISIONS = ("allow", "forbid")
+
+
+def _decision(entry: dict[str, Any]) -> str | None:
+    decision: str | None = entry.get("annotations", {}).get("authorization.k8s.io/decision")
+    return decision
+
+
+def _kind(entry: dict[str, Any]) -> str:
+    of = entry.get("objectRef", {})
+    names = (of.get("apiGroup"), of.get("resource"), of.get("subresource"))
+    return f"{entry['verb']} {'/'.join(filter(None, names)) or entry['requestURI']}"

@@ -1,0 +1,339 @@
+"""The Helm chart: what it makes, what it refuses, what stays, and that its rights are those which the operator needs.
+
+On a cluster of its own, which nobody has prepared. No pod runs there, as there is no node.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import secrets
+import shutil
+import tarfile
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster import chart
+from cluster.chart import CHART, IMAGE, NAME, RELEASE, Helm
+from cluster.world import World
+from devtools import clusters, operators
+from devtools.clusters import Cluster
+from devtools.operators import CRDS, NAMESPACE, wait_until
+from mutualtls.settings import Settings
+
+PROJECT = CHART.parents[1] / "pyproject.toml"
+RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+
+EVERYTHING: dict[str, Any] = {
+    "image": IMAGE["image"] | {"digest": f"sha256:{'0' * 64}", "pullPolicy": "Always"},
+    "imagePullSecrets": [{"name": "registry"}],
+    "fullnameOverride": "certificates",
+    "authority": {"name": "internal", "spec": {"leaf": {"duration": "12h"}}},
+    "settings": {"workers": 4, "conflictRetry": "1m30s"},
+    "log": {"format": "text", "verbose": True},
+    "serviceAccount": {"name": "signer", "annotations": {"example.com/team": "platform"}},
+    "podLabels": {"team": "platform"},
+    "podAnnotations": {"example.com/team": "platform"},
+    "resources": {"requests": {"memory": "128Mi"}},
+    "priorityClassName": "system-cluster-critical",
+    "nodeSelector": {"kubernetes.io/arch": "arm64"},
+    "tolerations": [{"key": "control-plane", "operator": "Exists"}],
+    "affinity": {"nodeAffinity": {}},
+    "terminationGracePeriodSeconds": 60,
+    "global": {"of": "the parent"},
+}
+OURS_ALONE = IMAGE | {
+    "authority": {"create": False},
+    "rbac": {"create": False, "aggregate": False},
+    "serviceAccount": {"create": False, "name": "theirs"},
+}
+
+
+@pytest.fixture(scope="module")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm without a cluster."""
+    return Helm(home=tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="module")
+def empty_cluster() -> Iterator[Cluster]:
+    """A cluster with the namespace alone, in which only restricted pods are admitted."""
+    with clusters.running("chart", audit=True) as cluster:
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": RESTRICTED}}
+        cluster.kubectl("create", "--filename", "-", stdin=yaml.safe_dump(namespace))
+        yield cluster
+
+
+@pytest.fixture
+def release(empty_cluster: Cluster, helm: Helm) -> Helm:
+    """Helm, with the chart installed with no more values than it needs, or brought back to that."""
+    bound = Helm(home=helm.home, kubeconfig=empty_cluster.kubeconfig())
+    bound.run("upgrade", "--install", RELEASE, str(CHART), values=IMAGE)
+    return bound
+
+
+@pytest.fixture
+def served(empty_cluster: Cluster, release: Helm) -> Iterator[World]:
+    """A namespace of the test's own, and an operator with no rights but the chart's."""
+    assert release.kubeconfig
+    chart.log_in(empty_cluster)
+    namespace = f"test-{secrets.token_hex(3)}"
+    empty_cluster.kubectl("create", "namespace", namespace)
+    with operators.running(empty_cluster, first_retry="1s", last_retry="2s") as operator:
+        yield World(cluster=empty_cluster, operator=operator, namespace=namespace)
+    empty_cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+# What is in it
+
+
+def test_the_chart_ships_the_very_crds(helm: Helm, tmp_path: Path) -> None:
+    """A package of it holds the files of `crds/`, byte for byte."""
+    helm.run("package", str(CHART), "--destination", str(tmp_path))
+    with tarfile.open(next(tmp_path.glob("*.tgz"))) as package:
+        package.extractall(tmp_path, filter="data")
+
+    assert _contents(CRDS) == _contents(tmp_path / CHART.name / "crds")
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_chart_is_of_the_version_of_the_operator() -> None:
+    """Its default tag is that of the package."""
+    known = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert tomllib.loads(PROJECT.read_text())["project"]["version"] == known["appVersion"]
+
+
+def test_every_setting_can_be_set() -> None:
+    """By its name in camel case, but for those that the chart decides."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    offered = schema["properties"]["settings"]["properties"]
+    known = {field.name for field in fields(Settings)} - {"namespace", "health_port"}
+
+    assert known == {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name) for name in offered}
+
+
+def test_every_rule_says_why() -> None:
+    """In a comment right above it."""
+    for template in (CHART / "templates").glob("*.yaml"):
+        lines = template.read_text().splitlines()
+        for above, line in itertools.pairwise(lines):
+            assert "- apiGroups" not in line or above.startswith("  # "), f"{template.name}: {line}"
+
+
+def test_no_rule_has_a_wildcard(helm: Helm) -> None:
+    """Neither the operator's nor the people's."""
+    rules = [rule for found in helm.rendered(IMAGE) for rule in found.get("rules", ())]
+
+    assert rules
+    assert "*" not in {word for rule in rules for words in rule.values() for word in words}
+
+
+# What it makes of values
+
+
+@pytest.mark.parametrize("values", [IMAGE, EVERYTHING, OURS_ALONE], ids=["least", "everything", "deployment alone"])
+def test_it_passes_the_linter(helm: Helm, values: dict[str, Any]) -> None:
+    """With warnings as errors."""
+    assert "0 chart(s) failed" in helm.run("lint", "--strict", str(CHART), values=values)
+
+
+RARE = {("mutualtls.dev", "mutualtlsidentities", "get")}
+"""Rights that are used after a refused write alone, which tests/interrupted provokes."""
+VALUES = [
+    pytest.param(IMAGE, 9, id="least"),
+    pytest.param(EVERYTHING, 9, id="everything"),
+    pytest.param(OURS_ALONE, 1, id="deployment alone"),
+    pytest.param(IMAGE | {"fullnameOverride": "x" * 70}, 9, id="name too long"),
+]
+
+
+@pytest.mark.parametrize(("values", "count"), VALUES)
+def test_every_object_is_accepted(release: Helm, empty_cluster: Cluster, values: dict[str, Any], count: int) -> None:
+    """By the API server, strictly, and without a warning in a namespace for restricted pods."""
+    text = yaml.safe_dump_all(release.rendered(values))
+    apply = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
+    said = empty_cluster.kubectl(*apply, "--filename", "-", stdin=text, check=False)
+
+    assert count == said.count("serverside-applied (server dry run)"), said
+    assert "Warning" not in said
+
+
+def test_every_value_reaches_the_pod(helm: Helm) -> None:
+    """Settings as environment variables, beside what the chart decides."""
+    deployment = next(found for found in helm.rendered(EVERYTHING) if found["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]
+    container = pod["spec"]["containers"][0]
+
+    assert f"registry.example.com/operator@sha256:{'0' * 64}" == container["image"]
+    assert ["run", "--log-format", "text", "--verbose"] == container["args"]
+    assert {
+        "MUTUALTLS_NAMESPACE": NAMESPACE,
+        "MUTUALTLS_HEALTH_PORT": "8080",
+        "MUTUALTLS_WORKERS": "4",
+        "MUTUALTLS_CONFLICT_RETRY": "1m30s",
+    } == {variable["name"]: variable["value"] for variable in container["env"]}
+    assert pod["metadata"]["labels"]["team"] == "platform"
+    assert pod["spec"]["serviceAccountName"] == "signer"
+
+
+WRONG = [
+    pytest.param({}, "at '/image': missing property 'repository'", id="no image"),
+    pytest.param({"image": {"repository": ""}}, "at '/image/repository': minLength", id="empty image"),
+    pytest.param(IMAGE | {"replicas": 2}, "additional properties 'replicas' not allowed", id="unknown value"),
+    pytest.param(
+        IMAGE | {"settings": {"conflict_retry": "1m"}}, "additional properties 'conflict_retry'", id="unknown setting"
+    ),
+    pytest.param(IMAGE | {"settings": {"sweep": "1d"}}, "at '/settings/sweep'", id="setting of another form"),
+    pytest.param(IMAGE | {"authority": {"name": "a.b"}}, "at '/authority/name'", id="authority that is no DNS label"),
+    pytest.param(
+        IMAGE | {"serviceAccount": {"create": False}}, "serviceAccount.name: the name", id="no service account"
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "said"), WRONG)
+def test_wrong_values_are_refused(helm: Helm, values: dict[str, Any], said: str) -> None:
+    """Naming the value."""
+    assert said in helm.run("template", RELEASE, str(CHART), values=values, check=False)
+
+
+# What it does to a cluster
+
+
+def test_the_pod_is_admitted(release: Helm, empty_cluster: Cluster) -> None:
+    """In a namespace for restricted pods. It stays pending, as there is no node."""
+    assert release.kubeconfig
+    wait_until(lambda: "Pending" in empty_cluster.kubectl("get", "pods", "--namespace", NAMESPACE), "there is a pod")
+
+
+def test_its_rights_are_those_that_the_operator_needs(served: World, helm: Helm) -> None:
+    """No request is refused, and no right is left over."""
+    served.apply("orders")
+    served.apply("billing", authority="absent")
+    served.wait_ready("orders")
+    served.wait_reason("billing", "AuthorityNotFound")
+    serial = served.serial("orders")
+    served.kubectl("patch", "secret", "orders-mtls", "--type=merge", "--patch", '{"data": {"ca.crt": "Zm9v"}}')
+    wait_until(lambda: served.files("orders-mtls")["ca.crt"] != b"foo", "the bundle is mended")
+    served.kubectl("patch", "secret", "orders-mtls", "--type=merge", "--patch", '{"immutable": true}')
+    served.wait_reissued("orders", serial)
+    served.operator.stop()  # ends its watches: only then are they in the audit log
+
+    wait_until(lambda: _granted(helm) - _asked(served.cluster) == RARE, "the rights are those that were asked for")
+    assert [] == chart.denied(served.cluster)
+
+
+def _granted(helm: Helm) -> set[tuple[str, str, str]]:
+    """List API group, resource and verb of all that the operator may do."""
+    bound = [found for found in helm.rendered(IMAGE) if found["metadata"]["name"] == NAME and "rules" in found]
+    return {
+        (group, resource, verb)
+        for role in bound
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def _asked(cluster: Cluster) -> set[tuple[str, str, str]]:
+    """List the same of all that the operator did, from the audit log."""
+    return {
+        (of.get("apiGroup", ""), "/".join(filter(None, [of["resource"], of.get("subresource")])), entry["verb"])
+        for entry in chart.audited(cluster)
+        if (of := entry.get("objectRef"))
+    }
+
+
+def test_roles_of_people_take_identities_in(release: Helm, empty_cluster: Cluster) -> None:
+    """`view` may see them, `edit` may make them; neither may write their status."""
+    assert release.kubeconfig
+    cluster = empty_cluster
+    for role in ("view", "edit"):
+        cluster.kubectl("create", "rolebinding", role, f"--clusterrole={role}", f"--user={role}", "--namespace=default")
+
+    def may(role: str, *what: str) -> bool:
+        said = cluster.kubectl("auth", "can-i", *what, "--as", role, "--namespace=default", check=False)
+        return said.strip().endswith("yes")
+
+    wait_until(lambda: may("view", "list", "mtls"), "view sees identities")
+    wait_until(lambda: may("edit", "create", "mtls"), "edit makes identities")
+    assert not may("view", "create", "mtls")
+    assert not may("edit", "patch", "mtls", "--subresource=status")
+
+
+def test_an_upgrade_changes_in_place(served: World, release: Helm) -> None:
+    """Also the authority, on which the operator's claim stays, so that the operator goes on with it."""
+    before = _uid(served, "deployment", NAME), _uid(served, "mtlsca", "default")
+    values = IMAGE | {"authority": {"spec": {"leaf": {"duration": "12h"}}}, "settings": {"relist": "5m"}}
+    said = release.run("upgrade", RELEASE, str(CHART), values=values)
+
+    assert "kubectl apply --server-side --force-conflicts -f crds/" in said
+    assert before == (_uid(served, "deployment", NAME), _uid(served, "mtlsca", "default"))
+    authority = served.get("mtlsca", "default") or {}
+    assert authority["spec"]["leaf"]["duration"] == "12h"
+    assert authority["metadata"]["annotations"]["mutualtls.dev/operator-namespace"] == NAMESPACE
+
+
+def test_an_upgrade_leaves_the_crds_to_kubectl(release: Helm, empty_cluster: Cluster, tmp_path: Path) -> None:
+    """Helm does not touch them; what the notes say does."""
+    newer = Path(shutil.copytree(CHART, tmp_path / "newer"))
+    for path in (newer / "crds").iterdir():
+        path.write_text(path.read_text().replace("description: '", "description: 'Newer: "))
+    release.run("upgrade", RELEASE, str(newer), values=IMAGE)
+    assert "Newer" not in empty_cluster.kubectl("get", "crds", "--output", "yaml")
+
+    empty_cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(newer / "crds"))
+    assert "Newer" in empty_cluster.kubectl("get", "crds", "--output", "yaml")
+    empty_cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(CRDS))
+
+
+def test_an_uninstall_leaves_what_workloads_depend_on(served: World, release: Helm) -> None:
+    """All that the chart made goes but CRDs and authority; CAs, ledger, identities and their Secrets stay as well.
+
+    Installed again, it takes the authority up, and the operator writes nothing new.
+    """
+    served.apply("orders")
+    served.wait_ready("orders")
+    served.operator.stop()
+    before = _kept(served)
+    said = release.run("uninstall", RELEASE)
+
+    assert "[MutualTLSAuthority] default" in said
+    everything = "all,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings"
+    chosen = ("--selector", f"app.kubernetes.io/instance={RELEASE}", "--namespace", NAMESPACE)
+    wait_until(lambda: not served.cluster.kubectl("get", everything, *chosen, "--output=name"), "the release is gone")
+    assert all(before.values())
+    assert before == _kept(served)
+
+    release.run("install", RELEASE, str(CHART), values=IMAGE)
+    assert before == _kept(served)
+
+
+def _kept(world: World) -> dict[str, str]:
+    """Uids of what is to stay, a line each."""
+    line = '{.kind} {.metadata.name} {.metadata.uid}{"\\n"}'
+    uids = ("--output", f"jsonpath={{range .items[*]}}{line}{{end}}")
+    ours = ("--selector", "mutualtls.dev/part", "--all-namespaces")
+    return {
+        "crds": world.kubectl("get", "crds", *uids),
+        "authorities": world.kubectl("get", "mtlsca", *uids),
+        "identities": world.kubectl("get", "mtls", *uids),
+        "secrets": world.kubectl("get", "secrets", *ours, *uids),
+        "ledgers": world.kubectl("get", "configmaps", *ours, *uids),
+    }
+
+
+def _uid(world: World, kind: str, name: str) -> str:
+    return world.cluster.kubectl("get", kind, name, "--namespace", NAMESPACE, "--output=jsonpath={.metadata.uid}")
