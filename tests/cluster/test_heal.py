@@ -194,7 +194,8 @@ def test_a_killed_operator_goes_on_where_it_was(world: World) -> None:
     world.operator.start()
     world.wait_ready(*names)
     secrets = world.kubectl("get", "secrets", "--output", "name").split()
-    cas = world.cluster.kubectl("get", "secrets", "--namespace=mutualtls-system", "--output", "name").split()
+    of_default = ("--namespace=mutualtls-system", "--selector=mutualtls.dev/authority=default")
+    cas = world.cluster.kubectl("get", "secrets", *of_default, "--output", "name").split()
 
     assert len(secrets) == 50
     assert cas == ["secret/mutualtls-ca.default.issuing.1", "secret/mutualtls-ca.default.root.1"]

@@ -1,0 +1,214 @@
+"""CA keys and ledgers that are deleted, restored, given up: no CA is ever made where one ought to be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+
+from cluster import verify
+from cluster.world import World
+from devtools.operators import NAMESPACE, wait_until
+
+
+@pytest.fixture
+def authority(world: World) -> str:
+    """An authority of the test's own, which has signed for an identity `orders`."""
+    name = f"of-{world.namespace}"
+    _apply(world, name)
+    world.apply("orders", authority=name)
+    world.wait_ready("orders")
+    return name
+
+
+def _apply(world: World, name: str, **spec: Any) -> None:
+    body = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority", "metadata": {"name": name}}
+    world.kubectl("apply", "--filename", "-", stdin=yaml.safe_dump(body | {"spec": spec}))
+
+
+def _system(world: World, *arguments: str, **more: Any) -> str:
+    return world.cluster.kubectl("--namespace", NAMESPACE, *arguments, **more)
+
+
+def _ca(name: str, which: str) -> str:
+    return f"mutualtls-ca.{name}.{which}"
+
+
+def _cas(world: World, name: str) -> list[str]:
+    """List the CA Secrets of an authority: role and number."""
+    listed = _system(world, "get", "secrets", "-l", f"mutualtls.dev/authority={name}", "--output", "name").split()
+    return [secret.removeprefix(f"secret/mutualtls-ca.{name}.") for secret in listed]
+
+
+def _condition(world: World, name: str, kind: str = "Ready") -> dict[str, Any]:
+    body = json.loads(world.kubectl("get", "mtlsca", name, "--output", "json"))
+    return next(iter(one for one in body.get("status", {}).get("conditions", ()) if one["type"] == kind), {})
+
+
+def _wait_reason(world: World, name: str, reason: str) -> None:
+    wait_until(lambda: _condition(world, name).get("reason") == reason, f"authority {name} is {reason}")
+
+
+def _backup(world: World, name: str) -> str:
+    """Save an authority's CA Secrets and ledger, as docs/operations/backup.md says."""
+    selector = f"mutualtls.dev/part in (ca,ledger),mutualtls.dev/authority={name}"
+    saved = json.loads(_system(world, "get", "secrets,configmaps", "-l", selector, "--output", "json"))
+    for item in saved["items"]:
+        for field in ("uid", "resourceVersion", "creationTimestamp", "managedFields"):
+            item["metadata"].pop(field, None)
+    return json.dumps(saved)
+
+
+def _bundle(world: World, secret: str) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(world.files(secret)["ca.crt"])
+
+
+def test_a_lost_issuing_ca_is_replaced_by_itself(world: World, authority: str, tmp_path: Path) -> None:
+    """Under the same root, so that no bundle changes; the leaves of the old one stay good."""
+    before, bundle = world.serial("orders"), world.files("orders-mtls")["ca.crt"]
+    _system(world, "delete", "secret", _ca(authority, "issuing.1"))
+    wait_until(lambda: "issuing.2" in _cas(world, authority), "another issuing CA is made")
+    world.apply("billing", authority=authority)
+    world.wait_ready("billing")
+
+    assert bundle == world.files("billing-mtls")["ca.crt"]
+    assert before == world.serial("orders")
+    for identity in ("orders", "billing"):
+        verify.chain(world.save_files(f"{identity}-mtls", tmp_path / identity), use="server")
+
+
+def test_signing_goes_on_without_the_root_and_the_status_says_so(world: World, authority: str) -> None:
+    """The root's key is needed for the next issuing CA only."""
+    _system(world, "delete", "secret", _ca(authority, "root.1"))
+    wait_until(lambda: _condition(world, authority, "KeyLost").get("status") == "True", "the loss is told")
+    world.apply("billing", authority=authority)
+    world.wait_ready("billing")
+
+    assert "restore its Secret from a backup" in _condition(world, authority, "KeyLost")["message"]
+    assert ["issuing.1"] == _cas(world, authority)
+
+
+def test_without_any_key_nothing_is_made_until_the_backup_is_restored(world: World, authority: str) -> None:
+    """The files stay, new ones wait, and after the restore the same CA signs on."""
+    saved, bundle = _backup(world, authority), world.files("orders-mtls")["ca.crt"]
+    _system(world, "delete", "secret", _ca(authority, "root.1"), _ca(authority, "issuing.1"))
+    _wait_reason(world, authority, "KeyLost")
+    world.apply("billing", authority=authority)
+    condition = world.wait_reason("billing", "AuthorityNotReady")
+    assert "KeyLost" in condition["message"]
+    assert [] == _cas(world, authority)
+
+    _system(world, "apply", "--filename", "-", stdin=saved)
+    world.wait_ready("billing", "orders")
+    assert ["issuing.1", "root.1"] == _cas(world, authority)
+    assert bundle == world.files("billing-mtls")["ca.crt"]
+
+
+def test_a_lost_ledger_is_rebuilt_from_what_is_there(world: World, authority: str) -> None:
+    """No new CA is made, no leaf is replaced."""
+    serial, bundle = world.serial("orders"), world.files("orders-mtls")["ca.crt"]
+    _system(world, "delete", "configmap", f"mutualtls-ledger.{authority}")
+    _apply(world, authority, suspend=False)
+    world.apply("billing", authority=authority)
+    world.wait_ready("billing")
+    wait_until(lambda: _system(world, "get", "configmap", f"mutualtls-ledger.{authority}", check=False), "it is there")
+
+    assert ["issuing.1", "root.1"] == _cas(world, authority)
+    assert serial == world.serial("orders")
+    assert bundle == world.files("billing-mtls")["ca.crt"]
+
+
+@pytest.mark.parametrize("status_is_lost", [False, True], ids=["status is there", "status is lost, too"])
+def test_all_is_lost_and_given_up(world: World, authority: str, tmp_path: Path, *, status_is_lost: bool) -> None:
+    """Without ledger and keys no CA is made until the root is abandoned; then a second one, beside the first."""
+    old_root = _bundle(world, "orders-mtls")[0]
+    assert world.operator.stop()
+    _system(world, "delete", "secret", _ca(authority, "root.1"), _ca(authority, "issuing.1"))
+    _system(world, "delete", "configmap", f"mutualtls-ledger.{authority}")
+    if status_is_lost:
+        world.kubectl(
+            "patch", "mtlsca", authority, "--subresource=status", "--type=merge", "--patch", '{"status":null}'
+        )
+    world.operator.start()
+    _wait_reason(world, authority, "LedgerLost" if status_is_lost else "KeyLost")
+    assert [] == _cas(world, authority)
+
+    (order,) = [word for word in _condition(world, authority)["message"].split() if len(word) == 64]
+    world.kubectl("annotate", "mtlsca", authority, f"mutualtls.dev/abandon={order}")
+    _wait_reason(world, authority, "Signing")
+    world.apply("billing", authority=authority)
+    world.wait_ready("billing")
+    wait_until(lambda: len(_bundle(world, "orders-mtls")) == 2, "both roots are trusted")
+
+    assert ["issuing.2", "root.2"] == [ca for ca in _cas(world, authority) if ca.endswith(".2")]
+    assert old_root in _bundle(world, "billing-mtls")
+    assert "handshakes may fail" in _condition(world, authority, "KeyLost")["message"]
+    for identity in ("orders", "billing"):
+        verify.chain(world.save_files(f"{identity}-mtls", tmp_path / identity), use="client")
+
+
+def test_a_lost_status_is_written_anew(world: World, authority: str) -> None:
+    """It is a copy."""
+    before = _generations(world, authority)
+    world.kubectl("patch", "mtlsca", authority, "--subresource=status", "--type=merge", "--patch", '{"status":null}')
+    _wait_reason(world, authority, "Signing")
+
+    assert before == _generations(world, authority)
+
+
+def test_a_root_that_somebody_writes_into_the_status_is_not_trusted(world: World, authority: str) -> None:
+    """The status is a copy of the ledger, whatever it says."""
+    bundle = world.files("orders-mtls")["ca.crt"]
+    _apply(world, f"{authority}-other")
+    wait_until(lambda: _condition(world, f"{authority}-other").get("reason") == "Signing", "the other one signs")
+    theirs, ours = (_generations(world, name) for name in (f"{authority}-other", authority))
+    forged = [one | {"number": 99} for one in theirs]
+    patch = json.dumps({"status": {"generations": [*ours, *forged, ours[0] | {"number": 7, "certificate": "none"}]}})
+    world.kubectl("patch", "mtlsca", authority, "--subresource=status", "--type=merge", "--patch", patch)
+    wait_until(lambda: _generations(world, authority) == ours, "the status is mended")
+    world.apply("billing", authority=authority)
+    world.wait_ready("billing")
+
+    assert bundle == world.files("billing-mtls")["ca.crt"]
+    assert bundle == world.files("orders-mtls")["ca.crt"]
+
+
+def _generations(world: World, name: str) -> list[dict[str, Any]]:
+    body = json.loads(world.kubectl("get", "mtlsca", name, "--output", "json"))
+    return list(body["status"]["generations"])
+
+
+def test_an_authority_that_is_made_again_takes_up_its_ca(world: World, authority: str) -> None:
+    """Deleting an authority leaves its CA; no leaf is replaced."""
+    serial = world.serial("orders")
+    world.kubectl("delete", "mtlsca", authority)
+    world.wait_reason("orders", "AuthorityNotFound")
+    _apply(world, authority)
+    world.wait_ready("orders")
+
+    assert ["issuing.1", "root.1"] == _cas(world, authority)
+    assert serial == world.serial("orders")
+
+
+def test_an_issuing_ca_is_replaced_at_half_its_life(world: World, tmp_path: Path) -> None:
+    """Its leaves are made anew, no bundle changes, and nothing is told of it."""
+    name = f"short-{world.namespace}"
+    leaf = {"duration": "1m", "minDuration": "1m", "maxDuration": "1m"}
+    _apply(world, name, issuing={"duration": "2m"}, leaf=leaf)
+    world.apply("orders", authority=name, renewBefore="10s")
+    world.wait_ready("orders")
+    bundle, issuer = world.files("orders-mtls")["ca.crt"], world.status("orders")["certificate"]["issuerKeyID"]
+    wait_until(
+        lambda: world.status("orders")["certificate"]["issuerKeyID"] != issuer,
+        "the leaf is of the next issuing CA",
+        deadline_s=120,
+    )
+
+    assert bundle == world.files("orders-mtls")["ca.crt"]
+    assert {"issuing.1", "issuing.2", "root.1"} <= set(_cas(world, name))
+    assert [] == world.events("orders")
+    verify.chain(world.save_files("orders-mtls", tmp_path / "files"), use="server")

@@ -1,0 +1,408 @@
+"""Every reason for which a Secret is written or left alone that the other files of this ring do not come to."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.world import World
+from devtools import clusters, operators
+from devtools.operators import wait_until
+
+NO_FILE = "bm8gZmlsZQ=="
+THEIRS = {"theirs": "eWVz"}
+NEVER = {"rotationPolicy": "Never"}
+
+
+@pytest.fixture(scope="module")
+def quick() -> Iterator[World]:
+    """A namespace of another cluster, whose operator sweeps every 5 s and waits seconds where others wait minutes."""
+    with clusters.running("quick", audit=True) as cluster:
+        operators.install(cluster)
+        with operators.running(
+            cluster, sweep="5s", move_grace="3s", contest_window="20s", first_retry="1s", last_retry="2s"
+        ) as operator:
+            world = World(cluster=cluster, operator=operator, namespace="quick")
+            cluster.kubectl("create", "namespace", world.namespace)
+            _apply_authority(world, "default")
+            yield world
+
+
+def _apply_authority(world: World, name: str) -> None:
+    body = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority", "metadata": {"name": name}}
+    world.kubectl("apply", "--filename", "-", stdin=yaml.safe_dump(body | {"spec": {}}))
+
+
+def _patch(world: World, secret: str, body: dict[str, Any], *, manager: str = "rival") -> None:
+    """Change a Secret as somebody else."""
+    patch = json.dumps(body)
+    world.kubectl("patch", "secret", secret, f"--field-manager={manager}", "--type=merge", "--patch", patch)
+
+
+def _secret(world: World, name: str) -> dict[str, Any]:
+    body = world.get("secret", name)
+    assert body is not None
+    return body
+
+
+def _wait_events(world: World, name: str, *expected: tuple[str, str]) -> None:
+    """Wait until as many Events as expected are there, and compare."""
+    wait_until(lambda: len(world.events(name)) >= len(expected), f"{name} has {len(expected)} events")
+    assert sorted(expected) == sorted(world.events(name))
+
+
+# Secrets that cannot be changed
+
+
+def test_a_secret_that_was_made_immutable_is_made_anew(world: World) -> None:
+    """By deleting it, with a new certificate; another one beside it is left alone."""
+    world.kubectl("create", "secret", "generic", "theirs")
+    theirs = _secret(world, "theirs")
+    world.apply("orders")
+    world.wait_ready("orders")
+    old, serial = _secret(world, "orders-mtls"), world.serial("orders")
+    _patch(world, "orders-mtls", {"immutable": True})
+    world.wait_reissued("orders", serial)
+    new = _secret(world, "orders-mtls")
+
+    assert old["metadata"]["uid"] != new["metadata"]["uid"]
+    assert not new.get("immutable")
+    _wait_events(world, "orders", ("Normal", "SecretImmutable"))
+    assert theirs == _secret(world, "theirs")
+
+
+def test_a_key_is_kept_under_never_when_its_secret_is_made_anew(world: World) -> None:
+    """The key is the recorded one and fits the spec, whatever becomes of the object that held it."""
+    world.apply("orders", privateKey=NEVER)
+    world.wait_ready("orders")
+    key, serial = world.files("orders-mtls")["tls.key"], world.serial("orders")
+    _patch(world, "orders-mtls", {"immutable": True})
+    world.wait_reissued("orders", serial)
+
+    assert key == world.files("orders-mtls")["tls.key"]
+
+
+@pytest.mark.parametrize("labels", [{}, {"mutualtls.dev/part": "files"}], ids=["not watched", "watched"])
+def test_a_secret_of_our_own_of_the_wrong_type_is_made_anew(world: World, labels: dict[str, str]) -> None:
+    """It carries the identity's uid, so it may be deleted."""
+    world.apply("orders")
+    world.wait_ready("orders")
+    serial, uid = world.serial("orders"), (world.get("mtls", "orders") or {})["metadata"]["uid"]
+    assert world.operator.stop()
+    world.kubectl("delete", "secret", "orders-mtls")
+    annotations = {"mutualtls.dev/identity-uid": uid, "mutualtls.dev/identity-name": "orders"}
+    metadata = {"name": "orders-mtls", "labels": labels, "annotations": annotations}
+    wrong = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": THEIRS}
+    world.kubectl("create", "--filename", "-", stdin=json.dumps(wrong))
+    world.operator.start()
+    world.wait_reissued("orders", serial)
+
+    assert _secret(world, "orders-mtls")["type"] == "kubernetes.io/tls"
+    assert {"tls.key", "tls.crt", "ca.crt"} == set(world.files("orders-mtls"))
+    _wait_events(world, "orders", ("Normal", "SecretTypeWrong"))
+
+
+# Another writer
+
+
+def _contest(world: World, name: str, file: str) -> None:
+    """Overwrite a file three times, wait for each mend, and overwrite it once more."""
+    secret = f"{name}-mtls"
+    for _ in range(3):
+        _patch(world, secret, {"data": {file: NO_FILE}})
+        wait_until(lambda: world.files(secret)[file] != base64.b64decode(NO_FILE), f"{file} is mended")
+    _patch(world, secret, {"data": {file: NO_FILE}})
+
+
+CONTESTED = [
+    pytest.param("ca.crt", [], id="ca.crt"),
+    pytest.param("tls.crt", [("Normal", "SecretUnreadable")] * 3, id="tls.crt"),
+]
+
+
+@pytest.mark.parametrize(("file", "mends"), CONTESTED)
+def test_a_secret_that_somebody_keeps_overwriting_is_left_alone(
+    world: World, file: str, mends: list[tuple[str, str]]
+) -> None:
+    """It is mended three times; then the status names the other writer, until the spec changes."""
+    world.apply("orders")
+    world.wait_ready("orders")
+    _contest(world, "orders", file)
+    condition = world.wait_reason("orders", "SecretContested")
+    contested = _secret(world, "orders-mtls")
+    world.apply("next")
+    world.wait_ready("next")
+
+    assert "rival overwrote secret orders-mtls 3 times" in condition["message"]
+    assert condition["status"] == "False"
+    assert world.condition("orders", "Stalled")["status"] == "True"
+    assert NO_FILE == contested["data"][file]
+    assert contested == _secret(world, "orders-mtls")
+    _wait_events(world, "orders", *mends, ("Warning", "SecretContested"))
+
+    world.apply("orders", secret={"labels": {"team": "shop"}})
+    world.wait_ready("orders")
+    assert NO_FILE != _secret(world, "orders-mtls")["data"][file]
+    assert world.condition("orders", "Stalled")["status"] == "False"
+
+
+def test_a_contest_is_over_after_a_while(quick: World) -> None:
+    """The Secret is mended when nobody has overwritten it since, without anybody's doing."""
+    quick.apply("contested")
+    quick.wait_ready("contested")
+    _contest(quick, "contested", "ca.crt")
+    quick.wait_reason("contested", "SecretContested")
+    quick.wait_ready("contested")
+
+    assert NO_FILE != _secret(quick, "contested-mtls")["data"]["ca.crt"]
+
+
+# Secrets that move, or come back
+
+
+def test_a_secret_of_another_name_is_written_before_the_old_one_goes(quick: World) -> None:
+    """The old one stays for a while, as it is, so that its consumers can move."""
+    quick.kubectl("create", "secret", "generic", "theirs")
+    theirs = _secret(quick, "theirs")
+    quick.apply("moved")
+    quick.wait_ready("moved")
+    old = quick.files("moved-mtls")
+    quick.apply("moved", secret={"name": "elsewhere"})
+    quick.wait_ready("moved")
+    assert quick.status("moved")["secretName"] == "elsewhere"
+    assert old == quick.files("moved-mtls")
+    new = quick.files("elsewhere")
+    wait_until(lambda: quick.get("secret", "moved-mtls") is None, "the old secret is deleted")
+
+    names = {"moved-mtls", "elsewhere"}
+    assert [write for write in quick.writes() if write[2] in names and write[0] != "patch"] == [
+        ("create", "secrets", "moved-mtls"),
+        ("create", "secrets", "elsewhere"),
+        ("delete", "secrets", "moved-mtls"),
+    ]
+    assert new == quick.files("elsewhere")
+    assert theirs == _secret(quick, "theirs")
+    _wait_events(quick, "moved", ("Normal", "SecretMoved"))
+
+
+def test_the_secret_of_a_former_name_goes_when_the_operator_was_away_meanwhile(quick: World) -> None:
+    """Which Secrets an identity had is known from the Secrets."""
+    quick.apply("away")
+    quick.wait_ready("away")
+    assert quick.operator.stop()
+    quick.apply("away", secret={"name": "far-away"})
+    quick.operator.start()
+    quick.wait_ready("away")
+    wait_until(lambda: quick.get("secret", "away-mtls") is None, "the old secret is deleted")
+
+    assert quick.get("secret", "far-away") is not None
+
+
+def test_the_secret_of_a_predecessor_is_adopted_from_a_backup(world: World) -> None:
+    """It is annotated with a uid that is dead; the certificate in it is taken over as it is."""
+    world.apply("orders", secret={"deletionPolicy": "Retain"})
+    world.wait_ready("orders")
+    serial, backup = world.serial("orders"), _secret(world, "orders-mtls")
+    for field in ("uid", "resourceVersion", "creationTimestamp", "managedFields"):
+        backup["metadata"].pop(field, None)
+    backup["data"] |= THEIRS
+    assert world.operator.stop()
+    world.kubectl("delete", "mtls/orders", "secret/orders-mtls")
+    world.apply("orders", secret={"deletionPolicy": "Retain"})
+    world.kubectl("apply", "--filename", "-", stdin=json.dumps(backup))
+    world.operator.start()
+    world.wait_ready("orders")
+    adopted, uid = _secret(world, "orders-mtls"), (world.get("mtls", "orders") or {})["metadata"]["uid"]
+
+    assert backup["data"] == adopted["data"]
+    assert serial == world.serial("orders")
+    assert uid == adopted["metadata"]["annotations"]["mutualtls.dev/identity-uid"]
+    assert uid != backup["metadata"]["annotations"]["mutualtls.dev/identity-uid"]
+    assert world.events("orders") == []
+
+
+# Keys under rotationPolicy Never
+
+
+PLANTED = [
+    pytest.param({}, ("tls.key",), "KeyMismatch", id="a key alone"),
+    pytest.param({}, ("tls.key", "tls.crt", "ca.crt"), "NamesChanged", id="all files of another identity"),
+    pytest.param(
+        {"services": ["orders"], "serviceAccountName": "orders", "authority": "planter"},
+        ("tls.key", "tls.crt", "ca.crt"),
+        "AuthorityChanged",
+        id="all files, of the same names, of another authority",
+    ),
+]
+
+
+@pytest.mark.parametrize(("other", "files", "reason"), PLANTED)
+def test_a_planted_key_is_never_kept(world: World, other: dict[str, Any], files: tuple[str, ...], reason: str) -> None:
+    """Valid as it may be, it is not the one that the status recorded."""
+    _apply_authority(world, "planter")
+    world.apply("orders", privateKey=NEVER)
+    world.apply("other", **other)
+    world.wait_ready("orders", "other")
+    serial, planted = world.serial("orders"), _secret(world, "other-mtls")["data"]
+    _patch(world, "orders-mtls", {"data": {name: planted[name] for name in files} | THEIRS})
+    world.wait_reissued("orders", serial)
+    healed = _secret(world, "orders-mtls")["data"]
+
+    assert planted["tls.key"] != healed["tls.key"]
+    assert healed["theirs"] == THEIRS["theirs"]
+    assert planted == _secret(world, "other-mtls")["data"]
+    _wait_events(world, "orders", ("Normal", reason))
+
+
+def test_a_key_that_was_planted_under_suspend_is_not_kept_afterwards(world: World) -> None:
+    """What a suspended identity's Secret holds meanwhile does not become the recorded key."""
+    for name in ("orders", "other"):
+        world.apply(name, privateKey=NEVER)
+    world.wait_ready("orders", "other")
+    planted = _secret(world, "other-mtls")["data"]
+    world.apply("orders", privateKey=NEVER, suspend=True)
+    _patch(world, "orders-mtls", {"data": planted})
+    world.wait_reason("orders", "Suspended")
+    world.apply("orders", privateKey=NEVER)
+    world.wait_ready("orders")
+
+    assert planted["tls.key"] != _secret(world, "orders-mtls")["data"]["tls.key"]
+
+
+def test_a_planted_key_is_not_certified_even_if_its_certificate_is_as_asked_for(world: World) -> None:
+    """No key is certified for two identities: the next certificate gets a key of its own."""
+    world.apply("orders", privateKey=NEVER)
+    world.apply("other", services=["orders"], serviceAccountName="orders")
+    world.wait_ready("orders", "other")
+    serial, planted = world.serial("orders"), _secret(world, "other-mtls")["data"]
+    _patch(world, "orders-mtls", {"data": planted})
+    wait_until(lambda: world.serial("orders") != serial, "the operator has read the planted files")
+    world.apply("orders", privateKey=NEVER, duration="12h")
+    world.wait_ready("orders")
+
+    assert planted["tls.key"] != _secret(world, "orders-mtls")["data"]["tls.key"]
+
+
+def test_a_key_is_kept_under_never_when_the_certificate_is_damaged(world: World) -> None:
+    """Another certificate is signed for it."""
+    world.apply("orders", privateKey=NEVER)
+    world.wait_ready("orders")
+    key, serial = world.files("orders-mtls")["tls.key"], world.serial("orders")
+    _patch(world, "orders-mtls", {"data": {"tls.crt": NO_FILE} | THEIRS})
+    world.wait_reissued("orders", serial)
+
+    assert key == world.files("orders-mtls")["tls.key"]
+    assert world.files("orders-mtls")["theirs"] == b"yes"
+    _wait_events(world, "orders", ("Normal", "SecretUnreadable"))
+
+
+# Certificates that are not good any more
+
+
+def test_another_authority_signs_when_it_is_asked_for(world: World) -> None:
+    """Key, chain and bundle are new in one write."""
+    world.apply("orders")
+    world.wait_ready("orders")
+    _patch(world, "orders-mtls", {"data": THEIRS})
+    serial, before, counted = world.serial("orders"), world.files("orders-mtls"), world.counted_writes()
+    _apply_authority(world, "another")
+    world.apply("orders", authority="another")
+    world.wait_reissued("orders", serial)
+    after = world.files("orders-mtls")
+
+    assert {"theirs"} == {name for name in before if before[name] == after[name]}
+    assert _secret(world, "orders-mtls")["metadata"]["labels"]["mutualtls.dev/authority"] == "another"
+    assert (world.counted_writes() - counted)["patch", "secrets"] == 1
+    _wait_events(world, "orders", ("Normal", "AuthorityChanged"))
+
+
+def test_a_certificate_that_expired_while_the_operator_was_away_is_replaced(world: World) -> None:
+    """At the start, and the Event says how late it was."""
+    world.apply("orders", duration="1m")
+    world.wait_ready("orders")
+    serial, end = world.serial("orders"), datetime.fromisoformat(world.status("orders")["certificate"]["notAfter"])
+    assert world.operator.stop()
+    _patch(world, "orders-mtls", {"data": THEIRS})
+    wait_until(lambda: datetime.now(UTC) > end, "the certificate has expired", deadline_s=90)
+    world.operator.start()
+    world.wait_reissued("orders", serial)
+
+    assert world.files("orders-mtls")["theirs"] == b"yes"
+    _wait_events(world, "orders", ("Normal", "Expired"))
+
+
+def test_an_order_is_obeyed_under_suspend(world: World) -> None:
+    """Once, and nothing else is."""
+    world.apply("orders")
+    world.wait_ready("orders")
+    serial, key = world.serial("orders"), world.files("orders-mtls")["tls.key"]
+    order = {"mutualtls.dev/reissue": serial}
+    world.apply("orders", suspend=True, annotations=order)
+    world.wait_reissued("orders", serial)
+    second = world.serial("orders")
+    assert key != world.files("orders-mtls")["tls.key"]
+    _wait_events(world, "orders", ("Normal", "ReissueOrdered"))
+
+    world.apply("orders", suspend=True, annotations=order, usages=["client auth"])
+    world.wait_reason("orders", "Suspended")
+    assert second == world.serial("orders")
+
+
+# What is read
+
+
+HIDDEN = [
+    pytest.param({"data": {"tls.crt": NO_FILE}}, "SecretUnreadable", id="tls.crt is no certificate"),
+    pytest.param({"data": {"ca.crt": None}}, "SecretIncomplete", id="ca.crt is gone"),
+    pytest.param({"immutable": True}, "SecretImmutable", id="made immutable"),
+]
+
+
+@pytest.mark.parametrize(("body", "reason"), HIDDEN)
+def test_damage_behind_our_own_name_is_found_by_the_sweep(quick: World, body: dict[str, Any], reason: str) -> None:
+    """Where managedFields prove nothing, the files are still read now and then."""
+    name = f"hidden-{reason.lower()}"
+    quick.apply(name)
+    quick.wait_ready(name)
+    serial = quick.serial(name)
+    _patch(quick, f"{name}-mtls", body, manager="mutualtls-operator")
+    quick.wait_reissued(name, serial)
+
+    _wait_events(quick, name, ("Normal", reason))
+
+
+def test_a_bundle_that_was_changed_behind_our_own_name_is_found_by_the_sweep(quick: World) -> None:
+    """It is written back alone."""
+    quick.apply("hidden-bundle")
+    quick.wait_ready("hidden-bundle")
+    before = quick.files("hidden-bundle-mtls")
+    _patch(quick, "hidden-bundle-mtls", {"data": {"ca.crt": NO_FILE} | THEIRS}, manager="mutualtls-operator")
+    wait_until(
+        lambda: quick.files("hidden-bundle-mtls") == before | {"theirs": b"yes"}, "the bundle alone is written back"
+    )
+
+
+def test_a_foreign_edit_that_damages_nothing_costs_one_read_at_most(world: World) -> None:
+    """None where managedFields prove the files untouched, one where somebody has rewritten one of them."""
+    for name in ("labelled", "rewritten"):
+        world.apply(name)
+    world.wait_ready("labelled", "rewritten")
+    before = world.counted_writes()
+    _patch(world, "labelled-mtls", {"data": THEIRS, "metadata": {"labels": THEIRS}})
+    longer = base64.b64encode(world.files("rewritten-mtls")["tls.key"] + b"\n").decode()
+    _patch(world, "rewritten-mtls", {"data": {"tls.key": longer}})
+    wait_until(lambda: world.reads("rewritten-mtls"), "the rewritten secret is read")
+    world.apply("next")
+    world.wait_ready("next")
+
+    assert world.reads("labelled-mtls") == 0
+    assert world.reads("rewritten-mtls") == 1
+    assert before + world.ISSUANCE == world.counted_writes()
+    assert longer == _secret(world, "rewritten-mtls")["data"]["tls.key"]
+    assert world.files("labelled-mtls")["theirs"] == b"yes"
