@@ -1,0 +1,68 @@
+"""An operator behind the proxy, and what the tests of this ring begin with."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import yaml
+
+from cluster.world import World
+from devtools.clusters import Cluster
+from devtools.operators import NAMESPACE, Operator, TimeoutExpiredError
+from interrupted.proxy import Proxy
+
+_RESTARTS = 5
+"""As often as kubelet might start an operator again that ends by itself, while one thing is waited for."""
+_DEADLINE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """An operator that goes by way of the proxy."""
+
+    cluster: Cluster
+    operator: Operator
+    proxy: Proxy
+
+    def world(self) -> World:
+        """Make a namespace of one run's own."""
+        namespace = f"run-{secrets.token_hex(3)}"
+        self.cluster.kubectl("create", "namespace", namespace)
+        return World(cluster=self.cluster, operator=self.operator, namespace=namespace)
+
+    def cas(self, world: World) -> list[str]:
+        """List the CA Secrets of the run's authority: role and number."""
+        selector = f"mutualtls.dev/part=ca,mutualtls.dev/authority={world.namespace}"
+        listed = self.cluster.kubectl("--namespace", NAMESPACE, "get", "secrets", "-l", selector, "--output", "name")
+        return [secret.removeprefix(f"secret/mutualtls-ca.{world.namespace}.") for secret in listed.split()]
+
+    def keep_running(self, condition: Callable[[], object], what: str) -> None:
+        """Wait for a condition, and start the operator again when it ends by itself, as kubelet would."""
+        restarts = 0
+        deadline = time.monotonic() + _DEADLINE_S
+        while not condition():
+            process = self.operator.process
+            if process is None or not process.is_alive():
+                restarts += 1
+                self.operator.start()
+            if restarts > _RESTARTS or time.monotonic() > deadline:
+                raise TimeoutExpiredError(f"waited in vain, after {restarts} restarts: {what}")
+            time.sleep(0.1)
+
+
+def authority_and_identity(world: World) -> None:
+    """Make an authority, whose CA is yet to be made, and an identity that waits for it."""
+    head = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority"}
+    leaf = {"minDuration": "1m"}
+    body = head | {"metadata": {"name": world.namespace}, "spec": {"leaf": leaf}}
+    world.kubectl("apply", "--filename", "-", stdin=yaml.safe_dump(body))
+    world.apply("orders", authority=world.namespace)
+
+
+def prepared(world: World) -> None:
+    """Have an identity that is served."""
+    authority_and_identity(world)
+    world.wait_ready("orders")

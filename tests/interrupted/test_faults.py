@@ -1,0 +1,102 @@
+"""Faults between operator and API server: cut watches, errors, an API server that goes away, a clock that is wrong."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+
+from cluster.world import World
+from devtools.operators import wait_until
+from interrupted.scenes import Scene, authority_and_identity, prepared
+
+
+def test_what_happens_while_a_watch_is_cut_is_seen_afterwards(scene: Scene) -> None:
+    """A deleted Secret and a new identity, both while no watch ran."""
+    world = scene.world()
+    prepared(world)
+    serial = world.serial("orders")
+    scene.proxy.cut_watches()
+    world.kubectl("delete", "secret", "orders-mtls")
+    world.apply("billing", authority=world.namespace)
+    scene.proxy.cut_watches()
+    world.wait_reissued("orders", serial)
+    world.wait_ready("billing")
+
+
+def test_an_operator_whose_first_lists_are_cut_sees_everything(scene: Scene) -> None:
+    """Ten identities, watches cut time and again while the operator starts."""
+    world = scene.world()
+    prepared(world)
+    names = [f"identity-{number}" for number in range(10)]
+    assert scene.operator.stop()
+    manifests = [world.manifest(name, authority=world.namespace) for name in names]
+    world.kubectl("apply", "--filename", "-", stdin="---\n".join(manifests))
+    scene.operator.start()
+    for _ in range(5):
+        wait_until(lambda: scene.proxy.watches > 0, "a watch is open", deadline_s=60)
+        scene.proxy.cut_watches()
+    world.wait_ready(*names)
+
+
+def test_refused_writes_are_tried_again(scene: Scene) -> None:
+    """A conflict, an error of the server and one of too many requests, on the Secret and on the status."""
+    world = scene.world()
+    prepared(world)
+    for status, reason in ((409, "Conflict"), (500, "InternalError"), (429, "TooManyRequests")):
+        scene.proxy.answer("POST", "/secrets", status=status, reason=reason)
+        scene.proxy.answer("PATCH", "/status", status=status, reason=reason)
+    names = ["one", "two", "three"]
+    for name in names:
+        world.apply(name, authority=world.namespace)
+    world.wait_ready(*names)
+
+
+def test_a_ca_is_made_in_spite_of_refused_writes(scene: Scene) -> None:
+    """The ledger in conflict, the CA Secret refused: one CA of each kind in the end."""
+    world = scene.world()
+    scene.proxy.answer("PATCH", "/configmaps", status=409, reason="Conflict")
+    scene.proxy.answer("POST", "/secrets", status=500, reason="InternalError", times=2)
+    authority_and_identity(world)
+    world.wait_ready("orders")
+
+    assert ["issuing.1", "root.1"] == scene.cas(world)
+
+
+def test_an_api_server_that_goes_away_is_waited_for(scene: Scene) -> None:
+    """What was asked for meanwhile, right after its return, is done; the operator lives on or is started again."""
+    world = scene.world()
+    prepared(world)
+    scene.cluster.stop_program("kube-apiserver")
+    scene.cluster.start_program("kube-apiserver")
+    scene.cluster.wait_until_ready()
+    world.apply("billing", authority=world.namespace)
+    scene.keep_running(lambda: world.condition("billing").get("status") == "True", "billing is ready")
+
+
+def test_nothing_is_signed_by_a_wrong_clock(scene: Scene) -> None:
+    """A minute off, or a year: it says so, and signs when the clock is right again."""
+    for off in (timedelta(minutes=1), timedelta(days=-365)):
+        world = scene.world()
+        prepared(world)
+        scene.proxy.shift_clock(off)
+        _look_at(world, "ClockSkew")
+        world.apply("billing", authority=world.namespace)
+        condition = world.wait_reason("billing", "AuthorityNotReady")
+        assert "ClockSkew" in condition["message"]
+        assert world.get("secret", "billing-mtls") is None
+
+        scene.proxy.shift_clock(timedelta())
+        _look_at(world, "Signing")
+        world.wait_ready("billing")
+
+
+def _look_at(world: World, reason: str) -> None:
+    """Have the operator look at the authority, by which it compares clocks, until it has found something."""
+    get = ("get", "mtlsca", world.namespace, '--output=jsonpath={.status.conditions[?(@.type=="Ready")].reason}')
+    looks = itertools.count()
+
+    def is_found() -> bool:
+        world.kubectl("annotate", "mtlsca", world.namespace, f"look={reason}-{next(looks)}", "--overwrite")
+        return world.kubectl(*get) == reason
+
+    wait_until(is_found, f"the authority is {reason}")

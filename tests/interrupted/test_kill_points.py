@@ -1,0 +1,111 @@
+"""SIGKILL before and after each single write of the operator, one run a write: each ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cluster import verify
+from cluster.world import World
+from devtools.operators import NAMESPACE, wait_until
+from interrupted.scenes import Scene, authority_and_identity, prepared
+
+
+def nothing(world: World) -> None:
+    """Have nothing."""
+
+
+def shorter(world: World) -> None:
+    """Ask for a certificate of a minute, which is renewed within seconds."""
+    world.apply("orders", authority=world.namespace, duration="1m", renewBefore="54s")
+
+
+def deleted(world: World) -> None:
+    """Delete the Secret."""
+    world.kubectl("delete", "secret", "orders-mtls")
+
+
+def lost_issuing_ca(world: World) -> None:
+    """Delete the issuing CA, which is replaced by itself."""
+    name = f"mutualtls-ca.{world.namespace}.issuing.1"
+    world.cluster.kubectl("--namespace", NAMESPACE, "delete", "secret", name)
+
+
+Act = Callable[[World], None]
+
+SCENARIOS: list[tuple[str, Act, Act, int]] = [
+    # What is done beforehand, what is then interrupted, and how many writes that takes. The first scenario: the
+    # annotation of the operator's namespace, ledger and CA Secrets in turn, the authority's status; `signsUntil`, the
+    # Secret, the identity's status.
+    ("authority and first issuance", nothing, authority_and_identity, 11),
+    ("renewal", prepared, shorter, 4),
+    ("healing", prepared, deleted, 2),
+    ("lost issuing CA", prepared, lost_issuing_ca, 4),
+]
+POINTS = [
+    pytest.param(before, act, number, after, id=f"{name}, {'after' if after else 'before'} write {number}")
+    for name, before, act, writes in SCENARIOS
+    for number in range(1, writes + 1)
+    for after in (False, True)
+]
+
+
+@pytest.mark.parametrize(("before", "act", "number", "after"), POINTS)
+def test_killed_at_a_write_it_ends_the_same(
+    scene: Scene, tmp_path: Path, before: Act, act: Act, number: int, *, after: bool
+) -> None:
+    """Ready in the end, with one CA of each number, files that verify, and nothing left to do."""
+    world = scene.world()
+    before(world)
+    scene.proxy.count(world.namespace)
+    scene.proxy.hold(number, after=after)
+    act(world)
+    assert scene.proxy.held.wait(timeout=30), f"only {len(scene.proxy.writes)} writes came"
+
+    scene.operator.kill()
+    scene.proxy.release()
+    scene.operator.start()
+    world.wait_ready("orders")
+    wait_until(lambda: _is_settled(world), "nothing is left to do")
+    wait_until(lambda: _cas_are_whole(scene, world), "ledger and CA Secrets agree")
+    verify.chain(world.save_files("orders-mtls", tmp_path / "files"), use="server")
+    world.kubectl("delete", "mtls", "orders")
+
+
+@pytest.mark.parametrize(("before", "act", "writes"), [pytest.param(*rest, id=name) for name, *rest in SCENARIOS])
+def test_so_many_writes_are_all(scene: Scene, before: Act, act: Act, writes: int) -> None:
+    """No write of a scenario goes without its two kills."""
+    world = scene.world()
+    before(world)
+    scene.proxy.count(world.namespace)
+    act(world)
+    wait_until(lambda: len(scene.proxy.writes) >= writes, f"{writes} writes come")
+    world.wait_ready("orders")
+    wait_until(lambda: _is_settled(world), "nothing is left to do")
+    world.kubectl("delete", "mtls", "orders")
+
+    made = [f"{write.method} {write.path}" for write in scene.proxy.writes]
+    assert writes == len(made), "\n".join(made)
+
+
+def _is_settled(world: World) -> bool:
+    """Whether status, Secret and authority agree."""
+    secret = world.get("secret", "orders-mtls") or {}
+    facts = json.loads(secret["metadata"]["annotations"]["mutualtls.dev/facts"]) if secret else {}
+    authority = json.loads(world.kubectl("get", "mtlsca", world.namespace, "--output", "json"))
+    issuing = [ca["keyID"] for ca in authority.get("status", {}).get("generations", ()) if ca["role"] == "issuing"]
+    return facts.get("serialNumber") == world.serial("orders") and facts.get("issuerKeyId") in issuing
+
+
+def _cas_are_whole(scene: Scene, world: World) -> bool:
+    """Whether the ledger knows each CA Secret, by its own certificate, and none is still being made."""
+    system = ("--namespace", NAMESPACE)
+    name = f"mutualtls-ledger.{world.namespace}"
+    config_map = json.loads(scene.cluster.kubectl(*system, "get", "configmap", name, "--output", "json"))
+    generations = json.loads(config_map["data"]["ledger.json"])["generations"]
+    recorded = {f"{ca['role']}.{ca['number']}" for ca in generations}
+    states = [ca["state"] for ca in generations]
+    return set(scene.cas(world)) <= recorded and "Making" not in states and states.count("Active") == 2
