@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ _FACTS = "x" * 640
 async def main() -> None:
     """Run until it is ended."""
     connection = session.connect(connections=_WORKERS + 2)
-    api = API(connection.session, connection.server, timeout_s=30)
+    api = API(connection.session, connection.server, timeout_s=30, clock=lambda: datetime.now(UTC))
     queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     workers = [asyncio.create_task(_work(api, queue)) for _ in range(_WORKERS)]
     url = f"{connection.server}{paths.IDENTITIES}"

@@ -13,6 +13,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -115,7 +116,7 @@ async def _drive(cluster: Cluster, controller: Process, count: int) -> Figures:
     """Create the identities, wait until all are Ready, and read the meters before and after."""
     os.environ["KUBECONFIG"] = str(cluster.kubeconfig())
     connection = session.connect(connections=CREATORS + 2)
-    api = API(connection.session, connection.server, timeout_s=60)
+    api = API(connection.session, connection.server, timeout_s=60, clock=lambda: datetime.now(UTC))
     server = [cluster.processes()[name] for name in ("kube-apiserver", "etcd")]
     async with connection.session:
         ready = asyncio.create_task(_wait_for_all(connection, count))

@@ -270,7 +270,8 @@ def _lay_out(name: str, paths: dict[str, Path], *, audit: bool) -> Cluster:
         folder.mkdir(mode=0o700)
         (folder / "owner.json").write_text(json.dumps(asdict(processes.of(os.getpid()))))
         (folder / "cluster.json").write_text(json.dumps({"name": name, "server": cluster.server}))
-    _write_certificates(folder)
+    write_serving_certificate(folder)
+    _write_key(folder / "service-account.key", ec.generate_private_key(ec.SECP256R1()))
     _write_users(cluster)
     (folder / "audit-policy.yaml").write_text(_AUDIT_POLICY)
     commands = {
@@ -362,8 +363,8 @@ def _tokens(folder: Path) -> dict[str, str]:
     return {user: token for token, user, *_ in (line.split(",") for line in lines)}
 
 
-def _write_certificates(folder: Path) -> None:
-    """Make a CA for the API server, its serving certificate, and the key that signs service accounts' tokens."""
+def write_serving_certificate(folder: Path) -> None:
+    """Write server.crt and server.key for 127.0.0.1, and ca.crt to trust them by."""
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster CA")])
     ca = (
@@ -379,11 +380,14 @@ def _write_certificates(folder: Path) -> None:
     pem = serialization.Encoding.PEM
     (folder / "ca.crt").write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(pem))
     (folder / "server.crt").write_bytes(server.sign(ca_key, hashes.SHA256()).public_bytes(pem))
-    for file, key in (("server.key", server_key), ("service-account.key", ec.generate_private_key(ec.SECP256R1()))):
-        # The API server reads its own key as PKCS#8, too, but the service accounts' as SEC 1 only.
-        form = serialization.PrivateFormat.TraditionalOpenSSL
-        text = key.private_bytes(pem, form, serialization.NoEncryption()).decode()
-        _write_private(folder / file, text)
+    _write_key(folder / "server.key", server_key)
+
+
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    """Write a key as SEC 1: the API server reads its own as PKCS#8, too, but not that of the service accounts."""
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    text = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+    _write_private(path, text)
 
 
 def _certificate(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import shutil
 import ssl
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,29 @@ from devtools.clusters import Cluster
 from devtools.operators import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMESPACE = "shop"
 SERVER, CLIENT = "billing", "orders"
+"""Identities, each in the namespace of its name."""
+SERVER_NAME = f"{SERVER}.{SERVER}.svc"
+
+_CALLS_S = 60.0
+"""As long as a certificate of the client lives, so that its first one has expired at the end."""
+_CALLS_PER_MOUNT = 5
+_STRANGER = """
+apiVersion: mutualtls.dev/v1alpha1
+kind: MutualTLSAuthority
+metadata: {name: another}
+---
+apiVersion: mutualtls.dev/v1alpha1
+kind: MutualTLSIdentity
+metadata: {name: stranger, namespace: default}
+spec: {authority: another}
+"""
+_THIEF = f"""
+apiVersion: mutualtls.dev/v1alpha1
+kind: MutualTLSIdentity
+metadata: {{name: thief, namespace: default}}
+spec: {{dnsNames: [{SERVER_NAME}]}}
+"""
 
 console = Console(width=120, highlight=False)
 
@@ -45,7 +67,7 @@ def main(
         with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
             cluster = _cluster(stack, keep=keep)
             operator = _operator(cluster, stack, keep=keep)
-            _show(cluster, Path(folder))
+            _show(cluster, operator, Path(folder))
             if keep:
                 _how_to_use(cluster, operator)
     except (DemoError, clusters.ClusterError, programs.BuildError, operators.TimeoutExpiredError) as error:
@@ -72,72 +94,103 @@ def _operator(cluster: Cluster, stack: contextlib.ExitStack, *, keep: bool) -> o
         return operator
 
 
-def _show(cluster: Cluster, folder: Path) -> None:
-    name = f"{SERVER}.{NAMESPACE}.svc"
-    with _step("kubectl apply -f examples/: an authority, and identities for two workloads"):
+def _show(cluster: Cluster, operator: operators.Operator, folder: Path) -> None:
+    with _step("kubectl apply -f examples/: an authority, and identities in two namespaces"):
         cluster.kubectl("apply", "--filename", str(EXAMPLES))
-        cluster.kubectl("wait", "--for=condition=Ready", "mtls", "--all", f"--namespace={NAMESPACE}", "--timeout=60s")
-    server, client = (_mount(cluster, identity, folder) for identity in (SERVER, CLIENT))
+        for identity in (SERVER, CLIENT):
+            _wait_ready(cluster, identity, identity)
+    server, client = (_mount(cluster, identity, folder / identity) for identity in (SERVER, CLIENT))
+    first = _mount(cluster, CLIENT, folder / "first")
     with _step(f"{CLIENT} calls {SERVER}, both show their certificates, and each knows the other"):
-        seen = handshakes.handshake(server, client, name=name)
-        _expect(seen == (name, f"*.{CLIENT}-db.{NAMESPACE}.svc"), f"they saw {seen}")
-    with _step(f"{SERVER} refuses a client that shows no certificate"):
-        stranger = handshakes.context(client, ssl.Purpose.SERVER_AUTH, with_certificate=False)
-        _refused(lambda: _greet(server, stranger, name=name))
-    with _step(f"A deleted Secret comes back, with a new key, and {CLIENT} calls {SERVER} again"):
+        seen = handshakes.handshake(server, client, name=SERVER_NAME)
+        _expect(seen == (SERVER_NAME, f"*.{CLIENT}-db.{CLIENT}.svc"), f"they saw {seen}")
+    _show_refusals(cluster, server, client, folder)
+    with _step("A deleted Secret comes back, with a new key"):
         old = (server / "tls.key").read_bytes()
-        cluster.kubectl("delete", "secret", f"{SERVER}-mtls", f"--namespace={NAMESPACE}")
-        wait_until(lambda: _is_there(cluster, f"{SERVER}-mtls"), "the secret is back")
-        server = _mount(cluster, SERVER, folder)
-        handshakes.handshake(server, client, name=name)
+        cluster.kubectl("delete", "secret", f"{SERVER}-mtls", f"--namespace={SERVER}")
+        wait_until(lambda: _is_there(cluster, SERVER), "the secret is back")
+        _mount(cluster, SERVER, server)
+        handshakes.handshake(server, client, name=SERVER_NAME)
         _expect((server / "tls.key").read_bytes() != old, "the key is the old one")
-    with _step("A name of another namespace is refused"):
-        _expect("NotPermitted" in _ask_for_a_foreign_name(cluster), "the name was given")
+    _show_renewals(cluster, operator, server, client)
+    with _step(f"{SERVER} refuses the certificate that {CLIENT} had a minute ago", expected="expired") as refusals:
+        refusals.extend(_refusals(server, handshakes.context(first, ssl.Purpose.SERVER_AUTH)))
     console.print("\n$ kubectl get mtls -A")
     console.print(cluster.kubectl("get", "mtls", "--all-namespaces").rstrip())
 
 
-def _ask_for_a_foreign_name(cluster: Cluster) -> str:
-    """Ask from namespace `default` for a name of the shop, and return the reason of the answer."""
-    identity = {
-        "apiVersion": "mutualtls.dev/v1alpha1",
-        "kind": "MutualTLSIdentity",
-        "metadata": {"name": "thief", "namespace": "default"},
-        "spec": {"dnsNames": [f"{SERVER}.{NAMESPACE}.svc"]},
-    }
-    cluster.kubectl("apply", "--filename", "-", stdin=json.dumps(identity))
-    cluster.kubectl("wait", "--for=condition=Stalled", "mtls/thief", "--namespace=default", "--timeout=30s")
-    path = '{.status.conditions[?(@.type=="Ready")].reason}'
-    return cluster.kubectl("get", "mtls", "thief", "--namespace=default", f"--output=jsonpath={path}")
+def _show_refusals(cluster: Cluster, server: Path, client: Path, folder: Path) -> None:
+    """Show who is not let in: by the server, by the client, and by the operator."""
+    with _step(f"{SERVER} refuses a client that shows no certificate", expected="certificate") as refusals:
+        nobody = handshakes.context(client, ssl.Purpose.SERVER_AUTH, with_certificate=False)
+        refusals.extend(_refusals(server, nobody))
+    with _step(f"{SERVER} refuses a certificate of another CA", expected="unable to get local issuer") as refusals:
+        cluster.kubectl("apply", "--filename", "-", stdin=_STRANGER)
+        _wait_ready(cluster, "stranger", "default")
+        stranger = _mount(cluster, "stranger", folder / "stranger", namespace="default")
+        shutil.copy(client / "ca.crt", stranger / "ca.crt")  # it trusts the server; the server does not trust it
+        refusals.extend(_refusals(server, handshakes.context(stranger, ssl.Purpose.SERVER_AUTH)))
+    with _step(f"{CLIENT} refuses {SERVER} when it wanted somebody else", expected="Hostname mismatch") as refusals:
+        try:
+            handshakes.handshake(server, client, name=f"payments.{SERVER}.svc")
+        except OSError as error:
+            refusals.append(handshakes.why(error))
+    with _step(f"A name of {SERVER} is refused to an identity of another namespace", expected="permitted") as refusals:
+        cluster.kubectl("apply", "--filename", "-", stdin=_THIEF)
+        cluster.kubectl("wait", "--for=condition=Stalled", "mtls/thief", "--namespace=default", "--timeout=30s")
+        path = '{.status.conditions[?(@.type=="Ready")].message}'
+        refusals.append(cluster.kubectl("get", "mtls", "thief", "--namespace=default", f"--output=jsonpath={path}"))
 
 
-def _mount(cluster: Cluster, identity: str, folder: Path) -> Path:
+def _show_renewals(cluster: Cluster, operator: operators.Operator, server: Path, client: Path) -> None:
+    """Shake hands without a pause while certificates of a minute are renewed and the operator is killed."""
+    with _step(f"{CLIENT} calls {SERVER} for a minute, while its certificate of a minute is renewed") as said:
+        serials: set[int] = set()
+        done = failed = 0
+        begun = time.monotonic()
+        is_killed = False
+        with handshakes.serving(server) as running:
+            while time.monotonic() - begun < _CALLS_S:
+                serials.add(handshakes.serial_number(_mount(cluster, CLIENT, client)))
+                for _ in range(_CALLS_PER_MOUNT):
+                    try:
+                        handshakes.greet(running, handshakes.context(client, ssl.Purpose.SERVER_AUTH), name=SERVER_NAME)
+                        done += 1
+                    except OSError:
+                        failed += 1
+                if not is_killed and time.monotonic() - begun > _CALLS_S / 3:
+                    operator.kill()
+                    operator.start()
+                    is_killed = True
+        said.append(f"{done} handshakes, {failed} failed, {len(serials)} certificates, the operator killed once")
+        _expect(failed == 0, "a handshake failed")
+        _expect(len(serials) > 1, "nothing was renewed")
+
+
+def _wait_ready(cluster: Cluster, identity: str, namespace: str) -> None:
+    cluster.kubectl("wait", "--for=condition=Ready", f"mtls/{identity}", f"--namespace={namespace}", "--timeout=60s")
+
+
+def _mount(cluster: Cluster, identity: str, mounted: Path, *, namespace: str | None = None) -> Path:
     """Write the files of an identity's Secret into a folder, as kubelet would."""
-    text = cluster.kubectl("get", "secret", f"{identity}-mtls", f"--namespace={NAMESPACE}", "--output=json")
-    mounted = folder / identity
+    where = f"--namespace={namespace or identity}"
+    text = cluster.kubectl("get", "secret", f"{identity}-mtls", where, "--output=json")
     mounted.mkdir(exist_ok=True)
     for name, content in json.loads(text)["data"].items():
         (mounted / name).write_bytes(base64.b64decode(content))
     return mounted
 
 
-def _is_there(cluster: Cluster, secret: str) -> bool:
-    return bool(
-        cluster.kubectl("get", "secret", secret, f"--namespace={NAMESPACE}", "--ignore-not-found", "--output=name")
-    )
+def _is_there(cluster: Cluster, identity: str) -> bool:
+    where = f"--namespace={identity}"
+    return bool(cluster.kubectl("get", "secret", f"{identity}-mtls", where, "--ignore-not-found", "--output=name"))
 
 
-def _greet(server: Path, client: ssl.SSLContext, *, name: str) -> None:
-    with handshakes.serving(server) as port:
-        handshakes.greet(port, client, name=name)
-
-
-def _refused(attempt: Callable[[], None]) -> None:
-    try:
-        attempt()
-    except OSError:
-        return
-    raise DemoError("it was let in")
+def _refusals(server: Path, client: ssl.SSLContext) -> list[str]:
+    """Let a client try, and return why the server refused it; nothing if it let it in."""
+    with handshakes.serving(server) as running, contextlib.suppress(OSError):
+        handshakes.greet(running, client, name=SERVER_NAME)
+    return running.refusals
 
 
 def _expect(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a sentence
@@ -146,15 +199,22 @@ def _expect(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a s
 
 
 @contextlib.contextmanager
-def _step(what: str) -> Iterator[None]:
-    """Do a step, and say in one line what it is, that it was done, and how long it took."""
+def _step(what: str, *, expected: str | None = None) -> Iterator[list[str]]:
+    """Do a step, and say in one line what it is, that it was done, and how long it took.
+
+    What the block puts into the list is shown, too; `expected` must be in it, or the step has failed.
+    """
     begun = time.monotonic()
+    said: list[str] = []
     try:
-        yield
+        yield said
+        _expect(expected is None or any(expected in text for text in said), f"expected: {expected}; got: {said}")
     except BaseException:
         console.print(f"[red]✗[/red] {what}")
         raise
     console.print(f"[green]✓[/green] {what} [dim]({time.monotonic() - begun:.1f} s)[/dim]")
+    for text in said:
+        console.print(f"    {text}", style="dim")
 
 
 def _how_to_use(cluster: Cluster, operator: operators.Operator) -> None:

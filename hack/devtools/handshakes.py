@@ -7,8 +7,11 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
 
 _TIMEOUT_S = 10.0
 
@@ -23,46 +26,65 @@ def context(files: Path, side: ssl.Purpose, *, with_certificate: bool = True) ->
     return made
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A server that runs: its port, and why it refused whom it refused, in OpenSSL's words."""
+
+    port: int
+    refusals: list[str]
+
+
 @contextlib.contextmanager
-def serving(files: Path) -> Iterator[int]:
-    """Serve on a port for as long as the block lasts, and tell each client whom its certificate names.
+def serving(files: Path) -> Iterator[Server]:
+    """Serve for as long as the block lasts, and tell each client whom its certificate names.
 
     Each connection loads the files of the folder anew.
     """
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=_serve, args=(listening, files))
+        server = Server(port=listening.getsockname()[1], refusals=[])
+        thread = threading.Thread(target=_serve, args=(listening, files, server.refusals))
         thread.start()
         try:
-            yield listening.getsockname()[1]
+            yield server
         finally:
             listening.shutdown(socket.SHUT_RDWR)
             thread.join()
 
 
-def _serve(listening: socket.socket, files: Path) -> None:
+def _serve(listening: socket.socket, files: Path, refusals: list[str]) -> None:
     while True:
         try:
             raw, _ = listening.accept()
         except OSError:
             return  # the block has ended
         raw.settimeout(_TIMEOUT_S)
-        # A client that is refused is that client's error, which it sees itself.
-        with raw, contextlib.suppress(OSError), _server_side(raw, files) as secured:
-            secured.sendall(first_name(secured).encode())
+        try:
+            with raw, _server_side(raw, files) as secured:
+                secured.sendall(first_name(secured).encode())
+        except OSError as error:
+            refusals.append(why(error))
 
 
 def _server_side(raw: socket.socket, files: Path) -> ssl.SSLSocket:
     return context(files, ssl.Purpose.CLIENT_AUTH).wrap_socket(raw, server_side=True)
 
 
-def greet(port: int, client: ssl.SSLContext, *, name: str) -> tuple[str, str]:
+def why(error: OSError) -> str:
+    """Tell in OpenSSL's words why one side refused the other."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    reason = error.reason if isinstance(error, ssl.SSLError) else None
+    return reason.lower().replace("_", " ") if reason else str(error)
+
+
+def greet(server: Server, client: ssl.SSLContext, *, name: str) -> tuple[str, str]:
     """Shake hands with a server that must be called `name`; return who it is, and who it took us for.
 
     Raises:
         OSError: one of both refused the other; an `ssl.SSLError` says why.
     """
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_S) as raw,
+        socket.create_connection(("127.0.0.1", server.port), timeout=_TIMEOUT_S) as raw,
         client.wrap_socket(raw, server_hostname=name) as secured,
     ):
         seen = secured.recv(1024).decode()
@@ -77,11 +99,16 @@ def handshake(server: Path, client: Path, *, name: str) -> tuple[str, str]:
     Raises:
         OSError: one of both refused the other.
     """
-    with serving(server) as port:
-        return greet(port, context(client, ssl.Purpose.SERVER_AUTH), name=name)
+    with serving(server) as running:
+        return greet(running, context(client, ssl.Purpose.SERVER_AUTH), name=name)
 
 
 def first_name(secured: ssl.SSLSocket) -> str:
     """Read the first DNS name, or other name, of the peer's certificate."""
     peer: dict[str, Any] = dict(secured.getpeercert() or {})
     return next((str(value) for _, value in peer.get("subjectAltName", ())), "nobody")
+
+
+def serial_number(files: Path) -> int:
+    """Read the serial number of the leaf in tls.crt."""
+    return x509.load_pem_x509_certificate((files / "tls.crt").read_bytes()).serial_number

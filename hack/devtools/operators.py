@@ -45,11 +45,14 @@ class Operator:
     log: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     process: Process | None = None
+    kubeconfig: Path | None = None
+    """By which it goes; the cluster's own for user `operator` where none is given."""
 
     def start(self) -> None:
         """Start it. It serves when `is_running` says so."""
         command = [sys.executable, "-m", "mutualtls", "run", "--log-format", "json"]
-        environment = {**os.environ, **self.settings, "KUBECONFIG": str(self.cluster.kubeconfig("operator"))}
+        kubeconfig = self.kubeconfig or self.cluster.kubeconfig("operator")
+        environment = {**os.environ, **self.settings, "KUBECONFIG": str(kubeconfig)}
         self.process = processes.start(command, log=self.log, environment=environment)
         self.cluster.take_in("operator", self.process)
 
@@ -68,10 +71,11 @@ class Operator:
 
 
 @contextlib.contextmanager
-def running(cluster: Cluster, **settings: str) -> Iterator[Operator]:
+def running(cluster: Cluster, *, kubeconfig: Path | None = None, **settings: str) -> Iterator[Operator]:
     """Run an operator for as long as the block lasts. Settings are `MUTUALTLS_` variables, in lower case."""
     variables = {f"MUTUALTLS_{name.upper()}": value for name, value in settings.items()}
-    operator = Operator(cluster=cluster, log=cluster.folder / "operator.log", settings=variables)
+    log = cluster.folder / "operator.log"
+    operator = Operator(cluster=cluster, log=log, settings=variables, kubeconfig=kubeconfig)
     operator.start()
     try:
         yield operator

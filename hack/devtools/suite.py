@@ -15,6 +15,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("operator", "hack", "tests")
+ROOT_PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
 
 _PYTHON = (sys.executable, "-m")
 _RUFF = (*_PYTHON, "ruff")
@@ -22,13 +23,15 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "lint": (
         (*_RUFF, "check", *SOURCES),
         (*_RUFF, "format", "--check", *SOURCES),
-        (*_PYTHON, "codespell_lib", *SOURCES, "docs", "examples", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"),
+        (*_PYTHON, "codespell_lib", *SOURCES, "docs", "examples", *ROOT_PAGES),
         (*_PYTHON, "devtools.crds", "--check"),
     ),
     "types": ((*_PYTHON, "mypy", "operator/mutualtls", "hack/devtools", "tests"),),
     "imports": ((str(Path(sys.executable).with_name("lint-imports")),),),
     "core": ((*_PYTHON, "pytest", "-q", "tests/core"),),
-    "cluster": ((*_PYTHON, "pytest", "-q", "tests/cluster"),),
+    # Three clusters side by side: most of the time a test waits.
+    "cluster": ((*_PYTHON, "pytest", "-q", "-n3", "--dist=loadfile", "tests/cluster"),),
+    "interrupted": ((*_PYTHON, "pytest", "-q", "-n3", "tests/interrupted"),),
 }
 FIX = ((*_RUFF, "check", "--fix", *SOURCES), (*_RUFF, "format", *SOURCES), (*_PYTHON, "devtools.crds"))
 
