@@ -178,7 +178,7 @@ class Authorities:
             logger.warning("the ledger was lost and is rebuilt", extra={"authority": authority.name})
             return Write(recovery.rebuilt(authority, evidence, now=self._clock())), {}
         held = await self._custody.held(authority.name, known)
-        return rotation.next_step(known, held, abandon=authority.abandon, now=self._clock()), held
+        return rotation.next_step(authority, known, held, now=self._clock()), held
 
     async def _take(self, authority: Authority, book: Book, step: Write | Make | Bury, held: Held) -> None:
         match step:

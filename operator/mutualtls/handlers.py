@@ -56,7 +56,7 @@ class Handlers:
         name = body["metadata"]["name"]
         if event["type"] == "DELETED":
             self._store.drop_namespace(name)
-        elif self._store.note_namespace(body):
+        elif self._store.note_namespace(body["metadata"]):
             for key in self._store.identities_of_namespace(name):
                 self._wake(key)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ import msgspec
 from mutualtls.agenda import Agenda, Key, Kind, Priority
 from mutualtls.authorities import Authorities, generate
 from mutualtls.core import desired, facts, issue, keys, plan, render, status, times
-from mutualtls.core.checks import Absent, Action, Foreign, Found, Known, Observed, Unread
+from mutualtls.core.checks import Absent, Action, Foreign, Found, Known, Observed, Seen, Unread
 from mutualtls.core.desired import Wanted
 from mutualtls.core.errors import (
     AlreadyExistsError,
@@ -122,12 +122,13 @@ class Reconciler:
                 return None
             if not await self._authority_is_known(identity.spec.authority):
                 return None
-            observed, decision = self._decide(identity)
-            if observed is None or decision.action is Action.NOTHING:
-                return await self._settle(identity, observed, decision)
-            if decision.reason is Reason.ISSUER_REPLACED and (turn := self._pace.turn(name, observed.now)):
+            await self._know_namespace(identity.namespace)
+            seen, decision = self._decide(identity)
+            if seen is None or decision.action is Action.NOTHING:
+                return await self._settle(identity, seen, decision)
+            if decision.reason is Reason.ISSUER_REPLACED and (turn := self._pace.turn(name, seen.now)):
                 return turn
-            await self._act(observed, decision)
+            await self._act(seen, decision)
         raise RuntimeError(f"programming error: {name} is never settled, last for {decision.reason}")
 
     async def _authority_is_known(self, name: str) -> bool:
@@ -145,16 +146,26 @@ class Reconciler:
         self._agenda.put(Key(Kind.AUTHORITY, name), priority=Priority.FIRST)
         return False
 
-    def _decide(self, identity: Identity) -> tuple[Observed | None, Decision]:
-        """Gather what is known and decide. No `Observed` where the spec or the authority leaves nothing to observe."""
+    async def _know_namespace(self, name: str) -> None:
+        """Read a namespace that the watch has not brought yet: by its labels an identity may have rights."""
+        if name in self._store.namespaces:
+            return
+        metadata = await self._api.get_metadata(paths.namespace(name))
+        if metadata is not None:
+            self._store.note_namespace(metadata)
+
+    def _decide(self, identity: Identity) -> tuple[Seen | None, Decision]:
+        """Gather what is known and decide. Nothing is seen where there is no authority."""
         trust = self._authorities.trust(identity.spec.authority)
         if trust is None:
             return None, plan.without_authority(identity.spec.authority)
+        namespace = self._store.namespaces.get(identity.namespace)
+        seen = self._see(identity, trust)
         try:
-            wanted = desired.wanted(identity, trust)
+            wanted = desired.wanted(identity, trust, namespace.labels if namespace else None)
         except SpecError as error:
-            return None, plan.refused(error)
-        observed = self._observe(identity, wanted, trust)
+            return seen, plan.refused(seen, error)
+        observed = self._observe(seen, wanted)
         return observed, plan.decide(
             observed,
             conflict_retry=self._settings.conflict_retry,
@@ -162,30 +173,40 @@ class Reconciler:
             move_grace=self._settings.move_grace,
         )
 
-    def _observe(self, identity: Identity, wanted: Wanted, trust: Trust) -> Observed:
+    def _see(self, identity: Identity, trust: Trust) -> Seen:
         now = self._clock()
-        return Observed(
+        return Seen(
             identity=identity,
-            wanted=wanted,
             trust=trust,
-            found=self._found(identity, wanted.secret_name),
+            found=self._found(identity),
             now=now,
-            verify_before=now - self._settings.sweep,
-            look_before=now - self._settings.conflict_retry,
             contest=self._mends.contest(identity, trust.bundle_hash, now),
-            left_behind=self._left_behind(identity, wanted.secret_name),
-            remove_before=now - self._settings.move_grace,
-            made_key=self._made_keys.get(identity.uid),
+            left_behind=self._left_behind(identity),
         )
 
-    def _left_behind(self, identity: Identity, secret_name: str) -> tuple[str, ...]:
+    def _observe(self, seen: Seen, wanted: Wanted) -> Observed:
+        return Observed(
+            identity=seen.identity,
+            trust=seen.trust,
+            found=seen.found,
+            now=seen.now,
+            contest=seen.contest,
+            left_behind=seen.left_behind,
+            wanted=wanted,
+            verify_before=seen.now - self._settings.sweep,
+            look_before=seen.now - self._settings.conflict_retry,
+            remove_before=seen.now - self._settings.move_grace,
+            made_key=self._made_keys.get(seen.identity.uid),
+        )
+
+    def _left_behind(self, identity: Identity) -> tuple[str, ...]:
         """Name the Secrets that carry this identity's uid beside the one that is asked for."""
         keys = self._store.secrets_of_identity(identity.uid)
         names = (key.partition("/")[2] for key in keys if key.startswith(f"{identity.namespace}/"))
-        return tuple(name for name in names if name != secret_name)
+        return tuple(name for name in names if name != identity.secret_name)
 
-    def _found(self, identity: Identity, secret_name: str) -> Found:
-        record = self._store.secrets.get(f"{identity.namespace}/{secret_name}")
+    def _found(self, identity: Identity) -> Found:
+        record = self._store.secrets.get(f"{identity.namespace}/{identity.secret_name}")
         if record is None:
             return Absent()
         if not isinstance(record, SecretRecord):
@@ -201,42 +222,50 @@ class Reconciler:
             created=record.metadata.created,
         )
 
-    async def _act(self, o: Observed, decision: Decision) -> None:
+    async def _act(self, seen: Seen, decision: Decision) -> None:
         """Do what was decided. A Secret that is not as it was thought to be is looked at, and decided about anew."""
-        self._note_mend(o, decision)
+        self._note_mend(seen, decision)
         try:
             match decision.action:
-                case Action.REMOVE_OLD:
-                    await self._remove_old(o)
                 case Action.LOOK:
-                    await self._look(o)
+                    await self._look(seen)
                 case Action.READ:
-                    await self._read(o)
-                case Action.ISSUE:
-                    await self._issue(o, decision, await self._kept_key(o))
-                case Action.REPLACE:
-                    kept = await self._kept_key(o)
-                    await self._delete(o)
-                    await self._issue(o, decision, kept)
+                    await self._read(seen)
                 case Action.WRITE_BUNDLE:
-                    await self._write_bundle(o)
-                case Action.WRITE_METADATA:
-                    await self._write_metadata(o)
+                    await self._write_bundle(seen)
+                case Action.REMOVE:
+                    await self._remove(seen, (seen.identity.secret_name, *seen.left_behind))
+                case Action.REMOVE_OLD:
+                    await self._remove(seen, seen.left_behind)
+                case _ if isinstance(seen, Observed):
+                    await self._make(seen, decision)
         except (AlreadyExistsError, ConflictError, NotFoundError) as error:
-            logger.debug("secret is not as it was known", extra={"identity": o.identity.key, "error": str(error)})
-            await self._look(o)
+            logger.debug("secret is not as it was known", extra={"identity": seen.identity.key, "error": str(error)})
+            await self._look(seen)
 
-    def _note_mend(self, o: Observed, decision: Decision) -> None:
+    async def _make(self, o: Observed, decision: Decision) -> None:
+        """Do what takes knowing what is asked for."""
+        match decision.action:
+            case Action.ISSUE:
+                await self._issue(o, decision, await self._kept_key(o))
+            case Action.REPLACE:
+                kept = await self._kept_key(o)
+                await self._delete(o)
+                await self._issue(o, decision, kept)
+            case Action.WRITE_METADATA:
+                await self._write_metadata(o)
+
+    def _note_mend(self, o: Seen, decision: Decision) -> None:
         """Remember what somebody else's doing made necessary, so that it is not done for ever."""
         found = self._record(o)
-        is_foreign_doing = decision.reason in plan.MENDED and decision.action is not Action.READ
-        if is_foreign_doing and not plan.is_first(o):
+        is_mend = decision.reason in plan.MENDED or decision.action is Action.WRITE_BUNDLE
+        if is_mend and decision.action is not Action.READ and not plan.is_first(o):
             by = found.metadata.manager if found else "somebody who deletes it"
             self._mends.note(o.identity, o.trust.bundle_hash, by, o.now)
 
     # Reading
 
-    async def _read(self, o: Observed) -> dict[str, Any] | None:
+    async def _read(self, o: Seen) -> dict[str, Any] | None:
         """Read a Secret's body, keep the facts, and return the body for who needs the key."""
         body = await self._api.get(_secret_path(o))
         if body is None:
@@ -245,15 +274,19 @@ class Reconciler:
             self._store.put_secret(_secret_key(o), body["metadata"], facts.read(body), now=o.now)
         return body
 
-    async def _look(self, o: Observed) -> None:
-        """Look at a Secret's metadata alone: it may be somebody else's, whose body is none of our business."""
-        metadata = await self._api.get_metadata(_secret_path(o))
-        if metadata is None:
-            self._store.drop_secret(_secret_key(o))
-        else:
-            self._store.put_secret(_secret_key(o), metadata, None, now=o.now)
+    async def _look(self, o: Seen) -> None:
+        """Look at the metadata of the identity's Secret."""
+        await self._look_at(_secret_key(o), _secret_path(o))
 
-    def _record(self, o: Observed) -> SecretRecord | None:
+    async def _look_at(self, key: str, path: str) -> None:
+        """Look at a Secret's metadata alone: it may be somebody else's, whose body is none of our business."""
+        metadata = await self._api.get_metadata(path)
+        if metadata is None:
+            self._store.drop_secret(key)
+        else:
+            self._store.put_secret(key, metadata, None, now=self._clock())
+
+    def _record(self, o: Seen) -> SecretRecord | None:
         record = self._store.secrets.get(_secret_key(o))
         return record if isinstance(record, SecretRecord) else None
 
@@ -306,19 +339,24 @@ class Reconciler:
         self._store.drop_secret(_secret_key(o))
         logger.warning("deleted a secret that cannot be changed", extra={"secret": _secret_key(o)})
 
-    async def _remove_old(self, o: Observed) -> None:
-        """Delete the Secrets of former names, which nobody but this identity had."""
-        for name in o.left_behind:
+    async def _remove(self, o: Seen, names: Iterable[str]) -> None:
+        """Delete Secrets that are this identity's own, of its name of now or of former ones."""
+        for name in names:
             key = f"{o.identity.namespace}/{name}"
             record = self._store.secrets.get(key)
-            if isinstance(record, SecretRecord):
-                known = record.metadata
-                path = paths.secret(o.identity.namespace, name)
+            if not isinstance(record, SecretRecord) or not _is_ours(o.identity, record):
+                continue
+            known = record.metadata
+            path = paths.secret(o.identity.namespace, name)
+            try:
                 await self._api.delete(path, uid=known.uid, resource_version=known.resource_version)
-                logger.info("deleted the secret of a former name", extra={"secret": key})
+            except (ConflictError, NotFoundError):
+                await self._look_at(key, path)
+                continue
             self._store.drop_secret(key)
+            logger.info("deleted a secret that its identity has no more", extra={"secret": key})
 
-    async def _write_bundle(self, o: Observed) -> None:
+    async def _write_bundle(self, o: Seen) -> None:
         """Write ca.crt alone."""
         found = self._record(o)
         if found is None:
@@ -342,15 +380,12 @@ class Reconciler:
 
     # Status
 
-    async def _settle(self, identity: Identity, o: Observed | None, decision: Decision) -> datetime | None:
+    async def _settle(self, identity: Identity, seen: Seen | None, decision: Decision) -> datetime | None:
         """Write the status where it differs from what is there, and say when to look again."""
-        now = times.rfc3339(self._clock())
-        if o is None:
-            before = identity.status
-            new = render.status_of(identity, decision, now=now, certificate=before.certificate, bundle=before.bundle)
+        if isinstance(seen, Observed):
+            new = render.identity_status(seen, decision)
         else:
-            files = o.found.files if isinstance(o.found, Known) else None
-            new = render.identity_status(o, decision, facts=files if isinstance(files, Facts) else None)
+            new = render.status_without_wish(identity, seen, decision, now=times.rfc3339(self._clock()))
         if new != identity.status:
             await self._write_status(identity, new)
             await self._announce(identity, new, decision)
@@ -404,19 +439,20 @@ class Reconciler:
                 "generation": o.identity.generation,
                 "reason": decision.reason,
                 "serial": made.serial_number,
-                "names": [*o.wanted.names.dns, *o.wanted.names.uris],
+                "names": o.wanted.names.alternative,
+                "common_name": o.wanted.names.subject.common_name or None,
                 "not_after": times.rfc3339(made.not_after),
                 "ca": made.issuer_key_id,
             },
         )
 
 
-def _secret_key(o: Observed) -> str:
-    return f"{o.identity.namespace}/{o.wanted.secret_name}"
+def _secret_key(o: Seen) -> str:
+    return f"{o.identity.namespace}/{o.identity.secret_name}"
 
 
-def _secret_path(o: Observed) -> str:
-    return paths.secret(o.identity.namespace, o.wanted.secret_name)
+def _secret_path(o: Seen) -> str:
+    return paths.secret(o.identity.namespace, o.identity.secret_name)
 
 
 def _is_ours(identity: Identity, record: SecretRecord) -> bool:

@@ -156,9 +156,12 @@ class _Operator:
 
     async def _why_not_ready(self) -> str | None:
         try:
-            for path in (paths.IDENTITIES, paths.AUTHORITIES, paths.NAMESPACES):
+            for path in (paths.IDENTITIES, paths.AUTHORITIES):
                 async for _ in self._api.pages(path, metadata_only=True):
                     break
+            async for page in self._api.pages(paths.NAMESPACES, metadata_only=True):
+                for item in page.items:
+                    self._store.note_namespace(item["metadata"])
             if await self._api.get_metadata(paths.namespace(self._settings.namespace)) is None:
                 return f"namespace {self._settings.namespace}, which holds the CA: create it"
         except ClusterError as error:

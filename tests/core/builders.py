@@ -126,7 +126,7 @@ class Home:
         known = self.read_ledger()
         if known is None:
             return Write(rotation.announced_first(of))
-        return rotation.next_step(known, self.held(), abandon=of.abandon, now=now)
+        return rotation.next_step(of, known, self.held(), now=now)
 
     def write_ledger(self, new: Ledger, *, over: int | None = None) -> bool:
         """Write the ledger, unless it is not the version any more that it is to be written over (409)."""

@@ -12,7 +12,7 @@ from mutualtls.core.desired import Wanted
 from mutualtls.core.errors import SpecError
 from mutualtls.core.identity import Algorithm, Encoding, Identity, RotationPolicy, Usage
 from mutualtls.core.keys import KeyType
-from mutualtls.core.names import Names
+from mutualtls.core.names import Names, Subject
 from mutualtls.core.reasons import Reason
 
 BOTH = (Usage.CLIENT_AUTH, Usage.SERVER_AUTH)
@@ -117,9 +117,8 @@ def test_what_is_asked_for_is_wanted(spec: dict[str, Any], field: str, value: ob
 
 
 def test_labels_and_annotations_of_the_spec_stand_beside_ours() -> None:
-    """And ours win."""
-    theirs = {"team": "a", labels.PART: "ca", labels.AUTHORITY: "another"}
-    found = wanted(secret={"labels": theirs, "annotations": {"note": "b", labels.IDENTITY_UID: "c"}})
+    """All together are what is wanted of the Secret."""
+    found = wanted(secret={"labels": {"team": "a"}, "annotations": {"note": "b"}})
     ours = {labels.PART: "files", labels.AUTHORITY: "default", labels.MANAGED_BY: "mutualtls-operator"}
 
     assert {"team": "a"} | ours == found.labels
@@ -155,7 +154,9 @@ def test_labels_and_annotations_of_the_spec_stand_beside_ours() -> None:
         ),
         pytest.param({"services": [], "serviceAccountName": ""}, "spec", "at least one name", id="no name at all"),
         pytest.param({"dnsNames": ["or_ders.shop.svc"]}, "spec.dnsNames[0]", "not a DNS name", id="no DNS name"),
-        pytest.param({"services": ["a b"]}, "spec.services[0]", "not a DNS name", id="no Service's name"),
+        pytest.param({"services": ["a b"]}, "spec.services[0]", "not the name of a Service", id="no Service's name"),
+        pytest.param({"services": ["a", "*"]}, "spec.services[1]", "not the name of a Service", id="wildcard"),
+        pytest.param({"services": ["a.b"]}, "spec.services[0]", "not the name of a Service", id="two labels"),
     ],
 )
 def test_what_cannot_be_is_invalid(spec: dict[str, Any], field: str, said: str) -> None:
@@ -172,7 +173,6 @@ def test_what_cannot_be_is_invalid(spec: dict[str, Any], field: str, said: str) 
     [
         pytest.param({"dnsNames": ["orders.shop.svc", "www.example.com"]}, "spec.dnsNames[1]", id="outside"),
         pytest.param({"dnsNames": ["orders.other.svc"]}, "spec.dnsNames[0]", id="another namespace"),
-        pytest.param({"services": ["a", "*"]}, "spec.services[1]", id="wildcard as a Service"),
     ],
 )
 def test_what_may_not_be_had_is_not_permitted(spec: dict[str, Any], field: str) -> None:
@@ -240,6 +240,22 @@ def test_a_spec_that_does_not_fit_the_schema_is_invalid() -> None:
         pytest.param(Names(dns=("a", "b")), Names(dns=("b", "a")), True, id="order does not matter"),
         pytest.param(Names(dns=("a",)), Names(uris=("a",)), False, id="kind matters"),
         pytest.param(Names(dns=("a",)), Names(dns=("a", "b")), False, id="number matters"),
+        pytest.param(Names(ips=("::1", "1.2.3.4")), Names(ips=("1.2.3.4", "::1")), True, id="order of addresses"),
+        pytest.param(Names(ips=("1.2.3.4",)), Names(dns=("1.2.3.4",)), False, id="address"),
+        pytest.param(Names(emails=("a@b",)), Names(uris=("a@b",)), False, id="e-mail address"),
+        pytest.param(Names(dns=("a",)), Names(dns=("a",), subject=Subject(common_name="a")), False, id="common name"),
+        pytest.param(
+            Names(subject=Subject(organizations=("a",))),
+            Names(subject=Subject(organizational_units=("a",))),
+            False,
+            id="attribute",
+        ),
+        pytest.param(
+            Names(subject=Subject(organizational_units=("a", "b"))),
+            Names(subject=Subject(organizational_units=("b", "a"))),
+            False,
+            id="order within a subject, which readers compare as it is",
+        ),
     ],
 )
 def test_names_are_hashed_by_their_meaning(left: Names, right: Names, *, same: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from core.builders import (
     DAY,
@@ -40,7 +40,7 @@ from core.builders import (
 from mutualtls.core import bundle, desired, facts, issue, keys, labels, secret, times
 from mutualtls.core.facts import Damage, Facts
 from mutualtls.core.identity import Algorithm, Encoding, Usage
-from mutualtls.core.names import Names
+from mutualtls.core.names import Names, Subject
 from mutualtls.core.reasons import Reason
 from mutualtls.core.secret import Owned
 
@@ -150,6 +150,64 @@ def test_names_that_we_do_not_write_show(more: x509.GeneralName) -> None:
     assert desired.names_hash(Names(dns=("orders.shop.svc",))) != read.names_hash
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(NAMES, id="without a subject"),
+        pytest.param(
+            Names(
+                dns=("a.shop.svc", "b.shop.svc"),
+                ips=("10.0.0.1", "2001:db8::1"),
+                emails=("a@example.com",),
+                uris=("urn:uuid:a",),
+                subject=Subject(
+                    common_name="a.shop.svc",
+                    organizations=("b", "a"),
+                    organizational_units=("u", "v"),
+                    countries=("DE",),
+                    localities=("Köln",),
+                    provinces=("NRW",),
+                    serial_number="1",
+                ),
+            ),
+            id="every kind",
+        ),
+        pytest.param(Names(subject=Subject(common_name="postgres")), id="common name alone"),
+    ],
+)
+def test_what_is_written_is_read_again(names: Names) -> None:
+    """Every kind of name and all of the subject, or a leaf would be replaced for ever."""
+    by = default_signer()
+    leaf = issue.leaf(
+        key().public_key(), by.issuing, names=names, usages=(Usage.CLIENT_AUTH,), validity=by.issuing.validity
+    )
+    read = facts.of_leaf(leaf, intermediates=[], encoding=Encoding.PKCS8, ca=b"")
+
+    assert desired.names_hash(names) == read.names_hash
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param((NameOID.COMMON_NAME, "b"), id="a second common name"),
+        pytest.param((NameOID.SERIAL_NUMBER, "2"), id="a second serial number"),
+        pytest.param((NameOID.ORGANIZATION_NAME, "b"), id="another organization"),
+        pytest.param((NameOID.EMAIL_ADDRESS, "a@example.com"), id="an attribute that we do not write"),
+    ],
+)
+def test_subjects_that_we_do_not_write_show(more: tuple[x509.ObjectIdentifier, str]) -> None:
+    """A certificate with another subject never passes for ours."""
+    ours = [(NameOID.ORGANIZATION_NAME, "a"), (NameOID.COMMON_NAME, "a"), (NameOID.SERIAL_NUMBER, "1")]
+    names = Names(subject=Subject(organizations=("a",), common_name="a", serial_number="1"))
+    hashes_of = [
+        facts.of_leaf(signed(subject=subject), intermediates=[], encoding=Encoding.PKCS8, ca=b"").names_hash
+        for subject in (ours, [*ours, more])
+    ]
+
+    assert desired.names_hash(names) == hashes_of[0]
+    assert hashes_of[0] != hashes_of[1]
+
+
 # Damage
 
 
@@ -159,6 +217,7 @@ def signed(
     public_key: ec.EllipticCurvePublicKey | ed448.Ed448PublicKey | None = None,
     authority_key: bool = True,
     usages: bool = True,
+    subject: Sequence[tuple[x509.ObjectIdentifier, str]] = (),
 ) -> x509.Certificate:
     """Sign a leaf that lacks something, with the CA of the authority `default`."""
     ca = default_signer().issuing
@@ -166,7 +225,7 @@ def signed(
     if not isinstance(own, ec.EllipticCurvePublicKey):
         raise TypeError("P-256 is on an elliptic curve")
     builder = x509.CertificateBuilder(
-        subject_name=x509.Name([]),
+        subject_name=x509.Name([x509.NameAttribute(oid, value) for oid, value in subject]),
         issuer_name=ca.certificate.subject,
         public_key=public_key or own,
         serial_number=7,
@@ -287,7 +346,7 @@ DAMAGES = [
     pytest.param(reversed_chain, Reason.KEY_MISMATCH, "tls.key is not the key", id="chain in the wrong order"),
     pytest.param(of_another_ca, Reason.SECRET_UNREADABLE, "another's certificate", id="intermediate of another CA"),
     pytest.param(forged, Reason.SECRET_UNREADABLE, "another's certificate", id="forged signature"),
-    pytest.param(lacking(), Reason.SECRET_UNREADABLE, "subjectAltName", id="no names"),
+    pytest.param(lacking(), Reason.SECRET_UNREADABLE, "it has no names", id="no names"),
     pytest.param(lacking(names=[], usages=False), Reason.SECRET_UNREADABLE, "extendedKeyUsage", id="no usages"),
     pytest.param(
         lacking(names=[], authority_key=False), Reason.SECRET_UNREADABLE, "authorityKeyIdentifier", id="no issuer key"

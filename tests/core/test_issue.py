@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import ipaddress
 import shutil
 import ssl
 import subprocess
@@ -38,7 +39,7 @@ from mutualtls.core import issue, keys, times
 from mutualtls.core.identity import Encoding, Usage
 from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType
-from mutualtls.core.names import Names
+from mutualtls.core.names import Names, Subject
 
 DNS, SPIFFE = "orders.shop.svc", "spiffe://cluster.local/ns/shop/sa/orders"
 NAMES = Names(dns=("*.orders.shop.svc", DNS), uris=(SPIFFE,))
@@ -173,6 +174,17 @@ def test_a_leaf_may_be_used_for_what_was_asked_only(
     [
         pytest.param(Names(dns=(DNS,)), [x509.DNSName(DNS)], id="DNS name alone"),
         pytest.param(Names(uris=(SPIFFE,)), [x509.UniformResourceIdentifier(SPIFFE)], id="SPIFFE ID alone"),
+        pytest.param(
+            Names(dns=(DNS,), ips=("10.0.0.1", "2001:db8::1"), emails=("a@example.com",), uris=(SPIFFE,)),
+            [
+                x509.DNSName(DNS),
+                x509.IPAddress(ipaddress.ip_address("10.0.0.1")),
+                x509.IPAddress(ipaddress.ip_address("2001:db8::1")),
+                x509.RFC822Name("a@example.com"),
+                x509.UniformResourceIdentifier(SPIFFE),
+            ],
+            id="every kind",
+        ),
     ],
 )
 def test_a_leaf_has_the_names_that_were_asked_only(names: Names, written: list[x509.GeneralName]) -> None:
@@ -181,6 +193,40 @@ def test_a_leaf_has_the_names_that_were_asked_only(names: Names, written: list[x
 
     assert written == list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     assert x509.Name([]) == certificate.subject
+
+
+SUBJECT = Subject(
+    common_name=DNS,
+    organizations=("b", "a"),
+    organizational_units=("u",),
+    countries=("DE",),
+    localities=("Köln",),
+    provinces=("NRW",),
+    serial_number="AB-1",
+)
+
+
+def test_a_subject_is_written_from_the_wide_to_the_narrow() -> None:
+    """Values of one attribute stay in the order in which they were asked for."""
+    subject = leaf(names=replace(NAMES, subject=SUBJECT)).subject
+
+    assert "2.5.4.5=AB-1,CN=orders.shop.svc,OU=u,O=a,O=b,L=Köln,ST=NRW,C=DE" == subject.rfc4514_string()
+
+
+@pytest.mark.parametrize(
+    ("names", "is_critical"),
+    [
+        pytest.param(NAMES, True, id="no subject"),
+        pytest.param(replace(NAMES, subject=SUBJECT), False, id="subject"),
+        pytest.param(replace(NAMES, subject=Subject(organizations=("a",))), False, id="subject without a common name"),
+        pytest.param(Names(subject=SUBJECT), None, id="subject alone"),
+    ],
+)
+def test_alternative_names_are_critical_where_there_is_no_subject(names: Names, *, is_critical: bool | None) -> None:
+    """And only there (RFC 5280 section 4.2.1.6); there is no empty extension."""
+    found = extensions(leaf(names=names)).get(x509.SubjectAlternativeName)
+
+    assert is_critical is (found[0] if found else None)
 
 
 # Who signed whom
@@ -333,6 +379,17 @@ def test_openssl_verifies_a_leaf_of_every_kind(kind: KeyType, purpose: str, tmp_
     by = default_signer()
 
     assert "leaf.pem: OK\n" == openssl_verify(tmp_path, by, leaf(kind), "-purpose", purpose, "-verify_hostname", DNS)
+
+
+def test_openssl_verifies_every_kind_of_name(tmp_path: Path) -> None:
+    """By host name, address and e-mail address; and with a subject, or with nothing but a subject."""
+    names = Names(dns=(DNS,), ips=("2001:db8::1",), emails=("a@example.com",), uris=(SPIFFE,), subject=SUBJECT)
+    ways = ("-verify_hostname", DNS), ("-verify_ip", "2001:db8::1"), ("-verify_email", "a@example.com")
+
+    for way in ways:
+        assert "leaf.pem: OK\n" == openssl_verify(tmp_path, default_signer(), leaf(names=names), *way)
+    assert "mismatch" in openssl_verify(tmp_path, default_signer(), leaf(names=names), "-verify_ip", "2001:db8::2")
+    assert "leaf.pem: OK\n" == openssl_verify(tmp_path, default_signer(), leaf(names=Names(subject=SUBJECT)))
 
 
 @each_ca_key

@@ -34,9 +34,11 @@ from core.builders import (
     signer,
 )
 from mutualtls.core import identity, plan, trust
-from mutualtls.core.checks import Absent, Action, Contest, Foreign, Known, Observed, Unread
+from mutualtls.core.authority import OnNotPermitted
+from mutualtls.core.checks import Absent, Action, Contest, Foreign, Known, Observed, Seen, Unread
 from mutualtls.core.errors import Fault, SpecError
 from mutualtls.core.facts import Facts
+from mutualtls.core.plan import Decision
 from mutualtls.core.reasons import Reason
 from mutualtls.core.status import CertificateStatus
 from mutualtls.core.trust import Trust
@@ -233,14 +235,64 @@ def test_what_cannot_be_changed_is_not_replaced_while_suspended() -> None:
     assert (Action.NOTHING, Reason.SUSPENDED, False) == (decision.action, decision.reason, decision.is_ready)
 
 
+def refusal(seen: Seen, reason: Reason = Reason.NOT_PERMITTED) -> Decision:
+    """Refuse what is asked for."""
+    return plan.refused(seen, SpecError(reason, [Fault(field="spec.a", message="is wrong")]))
+
+
+def deleting(o: Observed) -> Observed:
+    """Have an authority that removes files which are not permitted any more."""
+    return replace(o, trust=replace(o.trust, on_not_permitted=OnNotPermitted.DELETE))
+
+
 def test_a_refusal_names_every_fault() -> None:
     """And waits for the user."""
     faults = [Fault(field="spec.a", message="is wrong"), Fault(field="spec.b", message="is wrong, too")]
-    decision = plan.refused(SpecError(Reason.NOT_PERMITTED, faults))
+    decision = plan.refused(settled(), SpecError(Reason.NOT_PERMITTED, faults))
 
     assert (Action.NOTHING, Reason.NOT_PERMITTED) == (decision.action, decision.reason)
     assert "spec.a: is wrong; spec.b: is wrong, too" == decision.message
     assert (False, True, None) == (decision.is_ready, decision.is_stalled, decision.look_again)
+
+
+@pytest.mark.parametrize("reason", [Reason.NOT_PERMITTED, Reason.INVALID_SPEC])
+def test_the_bundle_of_what_is_refused_is_kept_current(reason: Reason) -> None:
+    """Its files are in use until they expire; what they say is read first."""
+    unread = replace(settled(), found=Unread())
+
+    assert Action.WRITE_BUNDLE is refusal(after(trusting(NEW_BUNDLE)), reason).action
+    assert Action.READ is refusal(unread, reason).action
+    assert Action.NOTHING is refusal(after(missing), reason).action
+    assert Action.NOTHING is refusal(after(lambda o: replace(o, found=damaged(Reason.KEY_MISMATCH))), reason).action
+
+
+def test_files_are_as_good_as_they_were_where_the_authoritys_spec_is_faulty() -> None:
+    """One slip there is not the fault of those who use it."""
+    end = settled().facts.not_after
+    good, over = refusal(settled(), Reason.AUTHORITY_NOT_READY), replace(settled(), now=end)
+
+    assert (Action.NOTHING, True, False, end) == (good.action, good.is_ready, good.is_stalled, good.look_again)
+    assert not refusal(over, Reason.AUTHORITY_NOT_READY).is_ready
+    assert not refusal(after(missing), Reason.AUTHORITY_NOT_READY).is_ready
+
+
+def test_a_contested_bundle_of_what_is_refused_is_left_alone_for_a_while() -> None:
+    """As that of any other."""
+    contest = Contest(by="rival", times=3, over=NOW + MINUTE)
+    decision = refusal(replace(after(trusting(NEW_BUNDLE)), contest=contest))
+
+    assert (Action.NOTHING, NOW + MINUTE) == (decision.action, decision.look_again)
+
+
+def test_files_are_removed_where_a_right_is_missing_and_the_authority_says_so() -> None:
+    """Those of former names, too; and for no other fault."""
+    left = replace(after(missing, deleting), left_behind=("before",))
+
+    assert Action.REMOVE is refusal(after(deleting)).action
+    assert Action.REMOVE is refusal(left).action
+    assert Action.NOTHING is refusal(after(missing, deleting)).action
+    assert Action.NOTHING is refusal(after(deleting), Reason.INVALID_SPEC).action
+    assert Action.NOTHING is refusal(settled()).action
 
 
 def test_an_authority_that_does_not_exist_is_the_users_to_make() -> None:

@@ -30,7 +30,7 @@ from core.builders import (
     settled,
 )
 from mutualtls.core import facts, identity, keys, labels, plan, render, secret
-from mutualtls.core.checks import Action, Known, Observed
+from mutualtls.core.checks import Absent, Action, Known, Observed
 from mutualtls.core.facts import Facts
 from mutualtls.core.identity import Encoding, IdentityStatus
 from mutualtls.core.plan import Decision
@@ -317,17 +317,15 @@ def test_the_status_of_a_settled_identity() -> None:
         bundle=o.trust.bundle_hash,
     )
 
-    assert expected == render.identity_status(o, decision, facts=facts_)
+    assert expected == render.identity_status(o, decision)
 
 
 def test_a_refused_identity_keeps_what_it_has_and_says_why() -> None:
     """The certificate is in the Secret still."""
-    before = render.identity_status(settled(), decide(settled()), facts=settled().facts)
+    before = render.identity_status(settled(), decide(settled()))
     of = msgspec.structs.replace(an_identity(generation=2), status=before)
     decision = plan.without_authority("default")
-    after = render.status_of(
-        of, decision, now="2026-01-03T00:00:00Z", certificate=before.certificate, bundle=before.bundle
-    )
+    after = render.status_without_wish(of, None, decision, now="2026-01-03T00:00:00Z")
 
     assert [("Ready", "False", "AuthorityNotFound"), ("Stalled", "True", "AuthorityNotFound")] == [
         (condition.type, condition.status, condition.reason) for condition in after.conditions
@@ -337,13 +335,22 @@ def test_a_refused_identity_keeps_what_it_has_and_says_why() -> None:
     assert (before.certificate, before.bundle, 2) == (after.certificate, after.bundle, after.observed_generation)
 
 
+def test_a_refused_identity_without_files_records_none() -> None:
+    """They were removed, by the authority's choice or by somebody."""
+    before = render.identity_status(settled(), decide(settled()))
+    o = replace(settled(), identity=msgspec.structs.replace(an_identity(), status=before), found=Absent())
+    after = render.status_without_wish(o.identity, o, plan.without_authority("default"), now="2026-01-03T00:00:00Z")
+
+    assert (None, None, None) == (after.certificate, after.bundle, after.secret_name)
+
+
 def test_the_transition_time_stays_while_the_status_does() -> None:
     """Also when reason and message change (API conventions)."""
     o = settled()
-    before = render.identity_status(o, decide(o), facts=o.facts)
+    before = render.identity_status(o, decide(o))
     later = replace(o, now=NOW + DAY / 2, identity=msgspec.structs.replace(o.identity, status=before, generation=7))
     decision = Decision(action=Action.NOTHING, reason=Reason.SUSPENDED, message="another", is_ready=True)
-    after = render.identity_status(later, decision, facts=o.facts)
+    after = render.identity_status(later, decision)
 
     assert ("Suspended", "another", 7) == (
         ready(after).reason,
@@ -356,16 +363,16 @@ def test_the_transition_time_stays_while_the_status_does() -> None:
 def test_an_unchanged_status_is_not_written_again() -> None:
     """Whatever the time is: it compares equal."""
     o = settled()
-    before = render.identity_status(o, decide(o), facts=o.facts)
+    before = render.identity_status(o, decide(o))
     later = replace(o, now=NOW + DAY / 2, identity=msgspec.structs.replace(o.identity, status=before))
 
-    assert before == render.identity_status(later, decide(later), facts=o.facts)
+    assert before == render.identity_status(later, decide(later))
 
 
 def test_a_status_survives_the_api_server() -> None:
     """What is read back compares equal to what was written, or it would be written again."""
     o = settled()
-    new = render.identity_status(o, decide(o), facts=o.facts)
+    new = render.identity_status(o, decide(o))
     stored = merged(identity_body(), {"status": render.status_patch(UID, new)["status"]})
 
     assert new == identity.parse(json.loads(json.dumps(stored))).status
@@ -374,8 +381,8 @@ def test_a_status_survives_the_api_server() -> None:
 def test_a_status_patch_takes_away_what_went_away() -> None:
     """And is refused where the object is another."""
     o = settled()
-    with_files = render.identity_status(o, decide(o), facts=o.facts)
-    without = render.identity_status(o, decide(o), facts=None)
+    with_files = render.identity_status(o, decide(o))
+    without = render.identity_status(replace(o, found=Absent()), decide(o))
     patch = render.status_patch(UID, without)
     after = merged(merged({}, render.status_patch(UID, with_files)), patch)
 

@@ -376,15 +376,15 @@ def test_an_authority_that_is_gone_is_forgotten_unless_another_has_come() -> Non
 def test_a_namespace_is_news_when_decisions_depend_on_it(metadata: dict[str, Any], *, is_news: bool) -> None:
     """Labels, and whether it ends."""
     store = Store()
-    store.note_namespace({"metadata": {"name": "shop", "labels": {"a": "1"}}})
+    store.note_namespace({"name": "shop", "labels": {"a": "1"}})
 
-    assert is_news is store.note_namespace({"metadata": metadata})
+    assert is_news is store.note_namespace(metadata)
 
 
 def test_a_namespace_that_is_gone_is_forgotten() -> None:
     """Also one that was never known."""
     store = Store()
-    store.note_namespace({"metadata": {"name": "shop"}})
+    store.note_namespace({"name": "shop"})
     store.drop_namespace("shop")
     store.drop_namespace("bank")
 

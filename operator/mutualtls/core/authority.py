@@ -6,14 +6,19 @@ prints. The CA generations of an authority and their states are in `ledger`; how
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Annotated, Any
 
 import msgspec
 
-from mutualtls.core import identity, labels, schema
+from mutualtls.core import constraints, identity, labels, names, permits, schema, selectors, uris
+from mutualtls.core.constraints import NameConstraintsSpec
+from mutualtls.core.errors import Fault
 from mutualtls.core.identity import Algorithm, Resource
 from mutualtls.core.ledger import Role, State
+from mutualtls.core.permits import PermitSpec
+from mutualtls.core.selectors import LabelSelector
 from mutualtls.core.status import Condition
 
 _SIZE_FITS = schema.rule(
@@ -72,6 +77,21 @@ class IssuingSpec(Resource, frozen=True, kw_only=True):
     private_key: Annotated[CAKeySpec, _CA_KEY] = CAKeySpec()
 
 
+RESERVED_PREFIXES = ("mutualtls.dev", "kubernetes.io", "k8s.io")
+"""Domain prefixes, with all below them, that mean something to us or to Kubernetes itself."""
+_NOT_RESERVED = schema.rule(
+    r"!self.matches(r'(^|\.)(mutualtls\.dev|kubernetes\.io|k8s\.io)$')",
+    "must not be mutualtls.dev, kubernetes.io, k8s.io or below them",
+)
+
+
+class OnNotPermitted(StrEnum):
+    """What becomes of files whose names are not permitted any more."""
+
+    KEEP = "Keep"
+    DELETE = "Delete"
+
+
 class LeafSpec(Resource, frozen=True, kw_only=True):
     """Bounds for the certificates of identities."""
 
@@ -83,6 +103,19 @@ class LeafSpec(Resource, frozen=True, kw_only=True):
             "Longest life that may be asked for, at most half of issuing.duration. Defaults to 168h (seven days)."
         ),
     ] = "168h"
+    algorithms: Annotated[
+        tuple[Algorithm, ...],
+        schema.unique("Algorithms that identities may ask for. Defaults to all.", least=1, most=3),
+    ] = (Algorithm.ECDSA, Algorithm.RSA, Algorithm.ED25519)
+    secret_metadata_prefixes: Annotated[
+        tuple[Annotated[str, schema.text("A domain.", _NOT_RESERVED, longest=253, pattern=schema.DNS_SUBDOMAIN)], ...],
+        schema.unique(
+            "Domain prefixes that labels and annotations may have which identities ask for on their Secrets; none by "
+            "default. Other controllers obey such annotations, and may copy the key elsewhere. Each stands for itself, "
+            "not for domains below it.",
+            most=32,
+        ),
+    ] = ()
 
 
 _ORDERED = schema.durations(
@@ -107,8 +140,8 @@ _ISSUING_WITHIN_ROOT = schema.durations(
     fieldPath=".issuing.duration",
 )
 _NOT_SVC = schema.rule(
-    "self != 'svc' && !self.endsWith('.svc')",
-    "must not end in svc: names of two namespaces would be the same",
+    r"!self.matches(r'(^|\.)svc(\.|$)')",
+    "must not have a label svc: one name could be of two namespaces",
 )
 _IMMUTABLE = schema.rule("self == oldSelf", "cannot be changed: make another authority")
 
@@ -149,6 +182,34 @@ class AuthoritySpec(Resource, frozen=True, kw_only=True):
         ),
     ] = "cluster.local"
     leaf: Annotated[LeafSpec, schema.field("Bounds for the certificates of identities.", _ORDERED)] = LeafSpec()
+    namespace_selector: Annotated[
+        LabelSelector | None,
+        schema.field("The namespaces whose identities may use this authority, by their labels. Left out, it is all."),
+    ] = None
+    permits: Annotated[
+        tuple[PermitSpec, ...],
+        schema.field(
+            "Names that identities may hold beside those of their own namespace's Services and service accounts. Each "
+            "name must be allowed whole by one of them.",
+            maxItems=32,
+        ),
+    ] = ()
+    name_constraints: Annotated[
+        NameConstraintsSpec,
+        schema.field(
+            "Name constraints of the issuing CA (RFC 5280 section 4.2.1.10): what it can sign at all, for verifiers to "
+            "honour. Checked before signing, too. A change replaces the issuing CA; names of Services need to be "
+            "permitted here as well."
+        ),
+    ] = NameConstraintsSpec()
+    on_not_permitted: Annotated[
+        OnNotPermitted,
+        schema.field(
+            "What becomes of the files of identities whose names are not permitted any more: Keep (default) leaves "
+            "them until they expire, and renews them no more; Delete removes the Secret, also where the identity's "
+            "deletionPolicy is Retain."
+        ),
+    ] = OnNotPermitted.KEEP
     suspend: Annotated[
         bool, schema.field("True: no certificate is signed and no CA is made until it is false again.")
     ] = False
@@ -210,17 +271,45 @@ def parse_metadata(metadata: Mapping[str, Any]) -> tuple[int, str | None, frozen
     return metadata["generation"], annotations.get(labels.OPERATOR_NAMESPACE), abandon, "deletionTimestamp" in metadata
 
 
+def faults(spec: AuthoritySpec) -> list[Fault]:
+    """List what is wrong with a spec that the schema could not see."""
+    _, of_permits = permits.compiled(spec.permits)
+    _, of_constraints = constraints.compiled(spec.name_constraints)
+    selector = spec.namespace_selector or LabelSelector()
+    of_selector = [Fault(field="spec.namespaceSelector", message=fault) for fault in selectors.faults(selector)]
+    return [*_domain_faults(spec), *of_selector, *of_permits, *of_constraints]
+
+
+def _domain_faults(spec: AuthoritySpec) -> Iterator[Fault]:
+    """Judge the domains, of which every name is made: in canonical form, and telling namespaces apart."""
+    try:
+        is_canonical = names.canonical_dns_name(spec.cluster_domain) == spec.cluster_domain
+    except ValueError:
+        is_canonical = False
+    if not is_canonical or "*" in spec.cluster_domain or spec.cluster_domain.rpartition(".")[2] == "svc":
+        message = f"must be a DNS name in lower case that does not end in svc: {names.shown(spec.cluster_domain)}"
+        yield Fault(field="spec.clusterDomain", message=message)
+    try:
+        host = uris.parse(names.spiffe_id("a", "a", trust_domain=spec.trust_domain)).host
+    except ValueError:
+        host = ()
+    if ".".join(host) != spec.trust_domain:
+        message = f"must be a trust domain, of lower-case letters, digits and dots: {names.shown(spec.trust_domain)}"
+        yield Fault(field="spec.trustDomain", message=message)
+
+
 def parse(body: dict[str, Any]) -> Authority:
     """Read an authority from JSON of the API server. A spec that does not fit the schema becomes a `fault`."""
     metadata = body["metadata"]
     spec, fault = identity.convert_spec(body, AuthoritySpec)
+    fault = fault or "; ".join(map(str, faults(spec))) or None
     generation, operator_namespace, abandon, is_deleting = parse_metadata(metadata)
     return Authority(
         name=metadata["name"],
         uid=metadata["uid"],
         generation=generation,
         resource_version=metadata["resourceVersion"],
-        spec=spec,
+        spec=AuthoritySpec() if fault else spec,
         status=identity.convert_status(body, AuthorityStatus),
         operator_namespace=operator_namespace,
         abandon=abandon,

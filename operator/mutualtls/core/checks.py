@@ -34,6 +34,8 @@ class Action(Enum):
     """Write ca.crt alone."""
     WRITE_METADATA = auto()
     """Write labels, annotations and ownerReferences alone."""
+    REMOVE = auto()
+    """Delete the Secrets of an identity that may not have its names any more."""
     REMOVE_OLD = auto()
     """Delete the Secrets of other names that this identity had before."""
 
@@ -82,26 +84,16 @@ class Contest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """All that a decision rests on."""
+class Seen:
+    """What is there of an identity, whatever it asks for."""
 
     identity: Identity
-    wanted: Wanted
     trust: Trust
     found: Found
     now: datetime
-    verify_before: datetime
-    """A Secret of ours whose body was last seen before this, or then, is read again (the slow sweep)."""
-    look_before: datetime
-    """A Secret of somebody else's that was last seen before this, or then, is looked at again."""
-
     contest: Contest | None = None
     left_behind: tuple[str, ...] = ()
     """Names of Secrets that this identity had before it asked for the one it has now."""
-    remove_before: datetime
-    """They go once the Secret of now is older than this."""
-    made_key: str | None = None
-    """Hash of the public key that was just made for this identity, until its status records it."""
 
     @property
     def facts(self) -> Facts:
@@ -109,6 +101,32 @@ class Observed:
         if not isinstance(self.found, Known) or not isinstance(self.found.files, Facts):
             raise TypeError(f"programming error: no facts about the files of {self.identity.key}")
         return self.found.files
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether there are files of ours that are known and fit together."""
+        return isinstance(self.found, Known) and isinstance(self.found.files, Facts)
+
+    @property
+    def has_old_bundle(self) -> bool:
+        """Whether there are such files, with another bundle than the authority's."""
+        return self.has_facts and bool(self.trust.bundle) and self.facts.bundle_hash != self.trust.bundle_hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed(Seen):
+    """All that a decision rests on, where what is asked for can be had."""
+
+    wanted: Wanted
+    verify_before: datetime
+    """A Secret of ours whose body was last seen before this, or then, is read again (the slow sweep)."""
+    look_before: datetime
+    """A Secret of somebody else's that was last seen before this, or then, is looked at again."""
+
+    remove_before: datetime
+    """What was left behind goes once the Secret of now is older than this."""
+    made_key: str | None = None
+    """Hash of the public key that was just made for this identity, until its status records it."""
 
     @property
     def has_foreign_key(self) -> bool:

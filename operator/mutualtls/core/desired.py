@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 
 import msgspec
 
-from mutualtls.core import labels, names, permits, times
+from mutualtls.core import constraints, judge, labels, names, selectors, times, uris
+from mutualtls.core.authority import RESERVED_PREFIXES
+from mutualtls.core.constraints import NameConstraints
 from mutualtls.core.errors import Fault, SpecError
 from mutualtls.core.identity import (
     Algorithm,
@@ -19,10 +21,12 @@ from mutualtls.core.identity import (
     IdentitySpec,
     PrivateKeySpec,
     RotationPolicy,
+    SubjectSpec,
     Usage,
 )
+from mutualtls.core.judge import Claim, Claims
 from mutualtls.core.keys import KeyType
-from mutualtls.core.names import Names
+from mutualtls.core.names import Names, Subject
 from mutualtls.core.reasons import Reason
 from mutualtls.core.trust import Trust
 
@@ -57,22 +61,36 @@ class Wanted:
     """uid for the ownerReference by which the Secret goes with its identity; None under Retain."""
 
 
-def wanted(identity: Identity, trust: Trust) -> Wanted:
+def wanted(identity: Identity, trust: Trust, namespace_labels: Mapping[str, str] | None = None) -> Wanted:
     """Work out what an identity asks for.
 
+    `namespace_labels` are those of its namespace; None where they are not known, and then a permit counts only if it is
+    for all namespaces.
+
     Raises:
-        SpecError: it asks for what cannot be (InvalidSpec) or may not be had (NotPermitted); all faults at once.
+        SpecError: it asks for what may not be had (NotPermitted) or cannot be (InvalidSpec); all faults at once. A
+            right that is missing is the reason even beside other faults, or one would keep files that are to be
+            removed; AuthorityNotReady where the authority's own spec is faulty, as nothing can be judged by it.
     """
     spec = identity.spec
-    if identity.fault:
-        raise SpecError(Reason.INVALID_SPEC, [Fault(field="spec", message=identity.fault)])
-    invalid = [*_key_faults(spec.private_key), *_life_faults(spec, trust)]
-    held, malformed, refused = _names(identity, trust)
-    invalid += malformed
-    if not held.dns and not held.uris and not invalid:
-        invalid.append(Fault(field="spec", message="at least one name must remain"))
+    if unreadable := _unreadable(identity):
+        raise SpecError(Reason.INVALID_SPEC, unreadable)
+    if trust.fault:
+        message = f"the spec of authority {trust.name} is faulty: {trust.fault}"
+        raise SpecError(Reason.AUTHORITY_NOT_READY, [Fault(field="spec.authority", message=message)])
+    claims, malformed = _claims(identity, trust)
+    held = _held(claims)
+    invalid = [*_key_faults(spec.private_key, trust), *_life_faults(spec, trust), *malformed, *_metadata_faults(spec)]
+    if held.is_empty and not invalid:
+        message = "at least one name must remain, an alternative name or a common name"
+        invalid.append(Fault(field="spec", message=message))
+    refused = [
+        *judge.faults(claims, trust.policy, namespace=identity.namespace, labels=namespace_labels),
+        *_constraint_faults(claims, trust),
+        *_prefix_faults(spec, trust),
+    ]
     if invalid or refused:
-        raise SpecError(Reason.INVALID_SPEC if invalid else Reason.NOT_PERMITTED, [*invalid, *refused])
+        raise SpecError(Reason.NOT_PERMITTED if refused else Reason.INVALID_SPEC, [*invalid, *refused])
     duration = times.parse_duration(spec.duration) if spec.duration else trust.leaf_duration
     secret = spec.secret
     return Wanted(
@@ -99,9 +117,28 @@ def wanted(identity: Identity, trust: Trust) -> Wanted:
     )
 
 
+def _unreadable(identity: Identity) -> list[Fault]:
+    """List what leaves nothing to be judged. The API server sees to names of objects; a file may hold any."""
+    if identity.fault:
+        return [Fault(field="spec", message=identity.fault)]
+    form = "must be a DNS label, at most 63 characters, no dots"
+    return [
+        Fault(field=f"metadata.{field}", message=f"{form}: {names.shown(name)}")
+        for field, name in (("namespace", identity.namespace), ("name", identity.name))
+        if not names.is_label(name)
+    ]
+
+
 def names_hash(held: Names) -> str:
-    """Hash names by their meaning. The prefix is the version of the form, so that an upgrade re-issues nothing."""
-    return _meaning({"dns": sorted(held.dns), "uris": sorted(held.uris)})
+    """Hash names by their meaning. The prefix is the version of the form, so that an upgrade re-issues nothing.
+
+    Kinds that came after the first version count only where there are names of them.
+    """
+    subject = {field.name: value for field in fields(held.subject) if (value := getattr(held.subject, field.name))}
+    later = {"ips": sorted(held.ips), "emails": sorted(held.emails), "subject": subject}
+    return _meaning(
+        {"dns": sorted(held.dns), "uris": sorted(held.uris)} | {kind: value for kind, value in later.items() if value}
+    )
 
 
 def metadata_hash(labels: Mapping[str, str | None], annotations: Mapping[str, str | None], owner: str | None) -> str:
@@ -118,8 +155,15 @@ def _key_type(spec: PrivateKeySpec) -> KeyType:
     return KeyType(spec.algorithm, spec.size or _DEFAULT_SIZES[spec.algorithm])
 
 
-def _key_faults(spec: PrivateKeySpec) -> Iterator[Fault]:
-    """Judge what CEL judges too, for specs that are read from a file or stored under an older CRD."""
+def _key_faults(spec: PrivateKeySpec, trust: Trust) -> Iterator[Fault]:
+    """Judge what CEL judges too, for specs from a file or stored under an older CRD; and what the authority allows.
+
+    An algorithm is no right: one that is not allowed any more is InvalidSpec, as a duration out of bounds is.
+    """
+    if spec.algorithm not in trust.leaf_algorithms:
+        allowed = ", ".join(trust.leaf_algorithms)
+        message = f"authority {trust.name} signs for {allowed} only: {spec.algorithm}"
+        yield Fault(field="spec.privateKey.algorithm", message=message)
     if spec.size is not None and spec.size not in _SIZES[spec.algorithm]:
         yield Fault(field="spec.privateKey.size", message=f"does not fit {spec.algorithm}: {spec.size}")
     if spec.encoding not in _ENCODINGS[spec.algorithm]:
@@ -156,38 +200,185 @@ def _renew_before(spec: IdentitySpec, duration: timedelta) -> timedelta:
     return duration / 3
 
 
-def _names(identity: Identity, trust: Trust) -> tuple[Names, list[Fault], list[Fault]]:
-    """Collect the names that are asked for, those that are no names, and why the identity may not hold others."""
-    namespace = identity.namespace
-    dns: set[str] = set()
+# Names
+
+
+def _claims(identity: Identity, trust: Trust) -> tuple[Claims, list[Fault]]:
+    """Collect the names that are asked for, in canonical form, and why others are no names."""
+    spec = identity.spec
     malformed: list[Fault] = []
-    refused: list[Fault] = []
-    for field, name in _dns_names(identity, trust):
+    dns = [
+        *_services(identity, trust, malformed),
+        *_canonical(_numbered("dnsNames", spec.dns_names), names.canonical_dns_name, malformed),
+    ]
+    subject = _subject(spec.subject, malformed)
+    claims = Claims(
+        dns=dns,
+        ips=_canonical(_numbered("ipAddresses", spec.ip_addresses), names.canonical_ip, malformed),
+        emails=_canonical(_numbered("emailAddresses", spec.email_addresses), names.canonical_email, malformed),
+        uris=[
+            *_account(identity, trust, malformed),
+            *_canonical(_numbered("uris", spec.uris), uris.canonical, malformed),
+        ],
+        subject=_as_carried(subject, {claim.name for claim in dns}),
+    )
+    return claims, malformed
+
+
+def _held(claims: Claims) -> Names:
+    dns, ips, emails, uris = (
+        tuple(sorted({claim.name for claim in of_kind}))
+        for of_kind in (claims.dns, claims.ips, claims.emails, claims.uris)
+    )
+    return Names(dns=dns, ips=ips, emails=emails, uris=uris, subject=claims.subject)
+
+
+def _services(identity: Identity, trust: Trust, malformed: list[Fault]) -> list[Claim]:
+    """Name the Services."""
+    found = []
+    default = iter([("metadata.name", identity.name)])
+    asked = default if identity.spec.services is None else _numbered("services", identity.spec.services)
+    for field, service in asked:
         try:
-            canonical = names.canonical_dns_name(name)
+            names.check_service(service)
         except ValueError as error:
             malformed.append(Fault(field=field, message=str(error)))
             continue
-        why_not = permits.why_not_dns_name(canonical, namespace, cluster_domain=trust.cluster_domain)
-        if why_not:
-            refused.append(Fault(field=field, message=why_not))
-        dns.add(canonical)
+        both = names.service_dns_names(service, identity.namespace, cluster_domain=trust.cluster_domain)
+        found += _canonical([(field, name) for name in both], names.canonical_dns_name, malformed)
+    return found
+
+
+def _numbered(field: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    return ((f"spec.{field}[{index}]", text) for index, text in enumerate(texts))
+
+
+def _canonical(
+    asked: Iterable[tuple[str, str]], canonical: Callable[[str], str], malformed: list[Fault]
+) -> list[Claim]:
+    """Bring names into canonical form; what is none is added to `malformed`."""
+    found = []
+    for field, text in asked:
+        try:
+            found.append(Claim(field, canonical(text)))
+        except ValueError as error:
+            malformed.append(Fault(field=field, message=str(error)))
+    return found
+
+
+def _account(identity: Identity, trust: Trust, malformed: list[Fault]) -> list[Claim]:
+    """Name the service account."""
     account = identity.name if identity.spec.service_account_name is None else identity.spec.service_account_name
+    if not account:
+        return []
     try:
-        names.check_service_account(account or "none")
+        names.check_service_account(account)
     except ValueError as error:
         malformed.append(Fault(field="spec.serviceAccountName", message=str(error)))
-    uris = (names.spiffe_id(account, namespace, trust_domain=trust.trust_domain),) if account else ()
-    return Names(dns=tuple(sorted(dns)), uris=uris), malformed, refused
+        return []
+    name = names.spiffe_id(account, identity.namespace, trust_domain=trust.trust_domain)
+    return [Claim("spec.serviceAccountName", name)]
 
 
-def _dns_names(identity: Identity, trust: Trust) -> Iterator[tuple[str, str]]:
-    """List the DNS names that are asked for, each with the field that asks."""
-    spec = identity.spec
-    services = (identity.name,) if spec.services is None else spec.services
-    for index, service in enumerate(services):
-        field = "metadata.name" if spec.services is None else f"spec.services[{index}]"
-        for name in names.service_dns_names(service, identity.namespace, cluster_domain=trust.cluster_domain):
-            yield field, name
-    for index, name in enumerate(spec.dns_names):
-        yield f"spec.dnsNames[{index}]", name
+def _subject(spec: SubjectSpec, malformed: list[Fault]) -> Subject:
+    """Read the subject. Values that cannot be are left out, as the whole spec is refused for them."""
+    if spec == SubjectSpec():
+        return Subject()
+
+    def each(field: str, texts: Iterable[str], canonical: Callable[[str], str]) -> tuple[str, ...]:
+        return tuple(claim.name for claim in _canonical(_numbered(f"subject.{field}", texts), canonical, malformed))
+
+    def one(field: str, text: str, canonical: Callable[[str], str]) -> str:
+        found = _canonical([(f"spec.subject.{field}", text)] if text else [], canonical, malformed)
+        return found[0].name if found else ""
+
+    def short(text: str) -> str:
+        return names.canonical_text(text, longest=64)
+
+    def long(text: str) -> str:
+        return names.canonical_text(text, longest=128)
+
+    return Subject(
+        common_name=one("commonName", spec.common_name, names.canonical_common_name),
+        organizations=each("organizations", spec.organizations, short),
+        organizational_units=each("organizationalUnits", spec.organizational_units, short),
+        countries=each("countries", spec.countries, names.canonical_country),
+        localities=each("localities", spec.localities, long),
+        provinces=each("provinces", spec.provinces, long),
+        serial_number=one("serialNumber", spec.serial_number, names.canonical_serial_number),
+    )
+
+
+def _as_carried(subject: Subject, dns: set[str]) -> Subject:
+    """Write a common name that is one of the leaf's DNS names as that one is written."""
+    try:
+        canonical = names.canonical_dns_name(subject.common_name)
+    except ValueError:
+        return subject
+    return replace(subject, common_name=canonical) if canonical in dns else subject
+
+
+def _constraint_faults(claims: Claims, trust: Trust) -> Iterator[Fault]:
+    """Refuse what verifiers would refuse for the name constraints of the issuing CA."""
+    if trust.constraints == NameConstraints():
+        return
+    kinds = (
+        (claims.dns, constraints.why_not_dns_name),
+        (claims.ips, constraints.why_not_ip),
+        (claims.uris, constraints.why_not_uri),
+        (_dns_in_subject(claims.subject), constraints.why_not_dns_name),
+    )
+    for of_kind, why_not in kinds:
+        for field, name in of_kind:
+            if message := why_not(name, trust.constraints):
+                yield Fault(field=field, message=message)
+
+
+def _dns_in_subject(subject: Subject) -> list[Claim]:
+    """Take a common name for a DNS name where OpenSSL does, which then applies constraints of DNS names to it."""
+    try:
+        name = names.canonical_dns_name(subject.common_name)
+    except ValueError:
+        return []
+    return [Claim("spec.subject.commonName", name)] if "." in name else []
+
+
+# Metadata of the Secret
+
+
+def _metadata_faults(spec: IdentitySpec) -> Iterator[Fault]:
+    """Judge what CEL judges too: a Secret that the API server refuses would be tried for ever."""
+    for field, pairs in (("labels", spec.secret.labels), ("annotations", spec.secret.annotations)):
+        for key, value in pairs.items():
+            if not selectors.is_label_key(key):
+                yield Fault(field=f"spec.secret.{field}", message=f"not a key: {names.shown(key)}")
+            elif field == "labels" and not selectors.is_label_value(value):
+                yield Fault(field=f"spec.secret.{field}[{key}]", message=f"not a label's value: {names.shown(value)}")
+
+
+def _prefix_faults(spec: IdentitySpec, trust: Trust) -> Iterator[Fault]:
+    """Refuse keys with a domain prefix: controllers obey those, and some copy Secrets to where they say."""
+    for field, pairs in (("labels", spec.secret.labels), ("annotations", spec.secret.annotations)):
+        for key in pairs:
+            prefix = key.rpartition("/")[0]
+            if prefix and not _is_allowed_prefix(prefix, trust):
+                yield Fault(field=f"spec.secret.{field}[{names.shown(key)}]", message=_why_no_prefix(prefix, trust))
+
+
+def _is_allowed_prefix(prefix: str, trust: Trust) -> bool:
+    return prefix in trust.secret_metadata_prefixes and not _is_reserved_prefix(prefix)
+
+
+def _is_reserved_prefix(prefix: str) -> bool:
+    return any(prefix == reserved or prefix.endswith(f".{reserved}") for reserved in RESERVED_PREFIXES)
+
+
+def _why_no_prefix(prefix: str, trust: Trust) -> str:
+    if _is_reserved_prefix(prefix):
+        return (
+            f"the prefix {prefix} is not permitted and cannot be: it means something to Kubernetes or to the operator"
+        )
+    return (
+        f"the prefix {names.shown(prefix)} is not permitted, as another controller may obey it; add it to "
+        f"spec.leaf.secretMetadataPrefixes of authority {trust.name}"
+    )

@@ -36,12 +36,29 @@ class Fault:
 
 
 class SpecError(MutualTLSError):
-    """The spec asks for what cannot or may not be had. Carries all faults, never only the first."""
+    """The spec asks for what cannot or may not be had. Carries all faults, never only the first.
+
+    The message names as many as a condition can hold, and how many more there are.
+    """
 
     def __init__(self, reason: Reason, faults: Sequence[Fault]) -> None:
-        super().__init__("; ".join(str(fault) for fault in faults))
+        super().__init__(_listed([str(fault) for fault in faults]))
         self.reason = reason
         self.faults = tuple(faults)
+
+
+_LONGEST_MESSAGE = 4000
+"""A little less than the schema allows a condition, so that its status can always be written."""
+
+
+def _listed(messages: Sequence[str]) -> str:
+    said = ""
+    for index, message in enumerate(messages):
+        longer = f"{said}; {message}" if said else message
+        if len(longer) > _LONGEST_MESSAGE:
+            return f"{said or message[:_LONGEST_MESSAGE]}; and {len(messages) - index} more"
+        said = longer
+    return said
 
 
 class ClusterError(MutualTLSError):

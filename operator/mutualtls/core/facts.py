@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,9 +15,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mutualtls.core import bundle, desired, keys, times
+from mutualtls.core import bundle, desired, issue, keys, times
 from mutualtls.core.identity import Algorithm, Encoding, Usage
-from mutualtls.core.names import Names
+from mutualtls.core.names import Names, Subject
 from mutualtls.core.reasons import Reason
 
 TLS_KEY, TLS_CRT, CA_CRT = "tls.key", "tls.crt", "ca.crt"
@@ -88,9 +88,11 @@ def of_leaf(leaf: x509.Certificate, *, intermediates: list[x509.Certificate], en
     try:
         authority_key = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
         usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound as error:
         raise ValueError(f"it has no {error.oid._name}") from None  # noqa: SLF001 - the only name of an OID there is
+    names = _names(leaf)
+    if names.is_empty:
+        raise ValueError("it has no names")
     return Facts(
         serial_number=f"{leaf.serial_number:x}",
         fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
@@ -99,7 +101,7 @@ def of_leaf(leaf: x509.Certificate, *, intermediates: list[x509.Certificate], en
         chain_hash=bundle.chain_hash(intermediates),
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
-        names_hash=desired.names_hash(_names(alternative)),
+        names_hash=desired.names_hash(names),
         usages=tuple(sorted(_USAGES[usage] for usage in usages if usage in _USAGES)),
         algorithm=kind.algorithm,
         size=kind.size,
@@ -147,12 +149,46 @@ def _read_files(key_pem: bytes, chain_pem: bytes, ca: bytes) -> Facts | Damage:
         return Damage(reason=Reason.SECRET_UNREADABLE, message=f"{TLS_CRT} holds another's certificate: {why}")
 
 
-def _names(alternative: x509.SubjectAlternativeName) -> Names:
+def _names(leaf: x509.Certificate) -> Names:
     """Collect the names of a certificate. One of another kind than we write is no name of ours, and shows as such."""
-    dns, uris = [], []
-    for name in alternative:
-        if isinstance(name, x509.DNSName):
-            dns.append(name.value)
-        else:
-            uris.append(str(name.value))
-    return Names(dns=tuple(dns), uris=tuple(uris))
+    dns, ips, emails, uris = [], [], [], []
+    for name in _alternative(leaf):
+        match name:
+            case x509.DNSName():
+                dns.append(name.value)
+            case x509.IPAddress():
+                ips.append(str(name.value))
+            case x509.RFC822Name():
+                emails.append(name.value)
+            case _:
+                uris.append(str(name.value))
+    subject, others = _subject(leaf.subject)
+    return Names(dns=tuple(dns), ips=tuple(ips), emails=tuple(emails), uris=(*uris, *others), subject=subject)
+
+
+def _alternative(leaf: x509.Certificate) -> Iterable[x509.GeneralName]:
+    """List the alternative names; none where a common name is all there is."""
+    try:
+        return leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+
+
+def _subject(name: x509.Name) -> tuple[Subject, list[str]]:
+    """Read a subject, and write down what of it we would never have written."""
+    values = {
+        attribute: [str(value.value) for value in name.get_attributes_for_oid(oid)]
+        for attribute, oid in issue.SUBJECT_ATTRIBUTES
+    }
+    known = {oid for _, oid in issue.SUBJECT_ATTRIBUTES}
+    others = [attribute.rfc4514_string() for attribute in name if attribute.oid not in known]
+    others += [text for single in ("common_name", "serial_number") for text in values[single][1:]]
+    return Subject(
+        common_name=next(iter(values["common_name"]), ""),
+        organizations=tuple(values["organizations"]),
+        organizational_units=tuple(values["organizational_units"]),
+        countries=tuple(values["countries"]),
+        localities=tuple(values["localities"]),
+        provinces=tuple(values["provinces"]),
+        serial_number=next(iter(values["serial_number"]), ""),
+    ), others

@@ -109,12 +109,15 @@ class SecretSpec(Resource, frozen=True, kw_only=True):
     ] = None
     labels: Annotated[
         dict[str, Annotated[str, schema.text("", longest=63)]],
-        schema.metadata_map("Labels to put on the Secret. Keys must not have a domain prefix.", values_are_labels=True),
+        schema.metadata_map(
+            "Labels to put on the Secret. Keys have a domain prefix only as the authority allows.",
+            values_are_labels=True,
+        ),
     ] = {}
     annotations: Annotated[
         dict[str, Annotated[str, schema.text("", longest=1024)]],
         schema.metadata_map(
-            "Annotations to put on the Secret. Keys must not have a domain prefix.",
+            "Annotations to put on the Secret. Keys have a domain prefix only as the authority allows.",
             values_are_labels=False,
         ),
     ] = {}
@@ -126,8 +129,12 @@ class SecretSpec(Resource, frozen=True, kw_only=True):
 
 _ONE_NAME_AT_LEAST = schema.rule(
     "!has(self.services) || size(self.services) > 0 || !has(self.serviceAccountName) || "
-    "self.serviceAccountName != '' || (has(self.dnsNames) && size(self.dnsNames) > 0)",
-    "at least one name must remain: name a service, a serviceAccountName or a dnsName, or leave services out",
+    "self.serviceAccountName != '' || (has(self.dnsNames) && size(self.dnsNames) > 0) || "
+    "(has(self.ipAddresses) && size(self.ipAddresses) > 0) || (has(self.uris) && size(self.uris) > 0) || "
+    "(has(self.emailAddresses) && size(self.emailAddresses) > 0) || "
+    "(has(self.subject) && has(self.subject.commonName) && self.subject.commonName != '')",
+    "at least one name must remain: a service, a serviceAccountName, a dnsName, an ipAddress, a uri, an emailAddress "
+    "or a subject.commonName; or leave services out",
 )
 _ONE_RENEWAL_RULE = schema.rule(
     "!(has(self.renewBefore) && has(self.renewBeforePercentage))",
@@ -140,7 +147,75 @@ _RENEW_WITHIN_LIFE = schema.rule(
     "must be shorter than duration",
     fieldPath=".renewBefore",
 )
-_DNS_NAME = r"^(\*\.)?([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
+_DNS_NAME = schema.text(
+    "A DNS name.",
+    schema.rule(
+        rf"self.matches(r'^(\*\.)?({schema.DNS_NAME_LABEL}\.)*{schema.DNS_NAME_LABEL}$')",
+        "must be a DNS name: labels of letters, digits and hyphens between dots, without a dot at the end; the first "
+        "may be *",
+    ),
+    schema.rule(
+        r"!self.matches(r'(^|\.)([0-9]+|0[xX][0-9a-fA-F]*)$')",
+        "must not end in a number: IP addresses go into ipAddresses",
+    ),
+    longest=253,
+)
+_IP_ADDRESS = schema.text(
+    "An IP address.",
+    schema.rule(
+        "isIP(self)", "must be an IPv4 or IPv6 address without a zone, and not an IPv4 address written as IPv6"
+    ),
+    longest=45,
+)
+_URI = schema.form(
+    "A URI.",
+    rf"^([uU][rR][nN](:{schema.URN_PART}){{2,}}|[A-Za-z][A-Za-z0-9+.-]*://{schema.HOST_LABEL}(\.{schema.HOST_LABEL})*"
+    rf"(:[0-9]+)?(/{schema.URI_SEGMENT})*/?)$",
+    "must be an absolute URI with a DNS name as its host, or a URN, without user, query, fragment and empty segments",
+    longest=1024,
+)
+_EMAIL_ADDRESS = schema.form(
+    "An e-mail address.",
+    rf"^{schema.EMAIL_LOCAL_PART}@({schema.DNS_NAME_LABEL}\.)*{schema.DNS_NAME_LABEL}$",
+    "must be an e-mail address of ASCII characters before the @ and a DNS name after it",
+    longest=254,
+)
+
+
+_Text64 = Annotated[str, schema.text("A value.", longest=64)]
+_Text128 = Annotated[str, schema.text("A value.", longest=128)]
+
+
+class SubjectSpec(Resource, frozen=True, kw_only=True):
+    """Subject of the certificate (its distinguished name)."""
+
+    common_name: Annotated[
+        str,
+        schema.text(
+            "Common name: a DNS name that the certificate carries, or what a permit of the authority allows. At most "
+            "64 bytes.",
+            longest=64,
+        ),
+    ] = ""
+    organizations: Annotated[tuple[_Text64, ...], schema.unique("Organizations (O).", most=10)] = ()
+    organizational_units: Annotated[tuple[_Text64, ...], schema.unique("Organizational units (OU).", most=10)] = ()
+    countries: Annotated[
+        tuple[
+            Annotated[str, schema.form("A country.", "^[A-Z]{2}$", "must be two upper-case letters", longest=2)], ...
+        ],
+        schema.unique("Countries (C), by their two letters of ISO 3166.", most=10),
+    ] = ()
+    localities: Annotated[tuple[_Text128, ...], schema.unique("Localities (L).", most=10)] = ()
+    provinces: Annotated[tuple[_Text128, ...], schema.unique("States or provinces (ST).", most=10)] = ()
+    serial_number: Annotated[
+        str,
+        schema.form(
+            "Serial number of a device (serialNumber). It has nothing to do with that of the certificate.",
+            r"^[A-Za-z0-9 \x27()+,./:=?-]*$",
+            "must have letters, digits, blanks and '()+,-./:=? only",
+            longest=64,
+        ),
+    ] = ""
 
 
 class IdentitySpec(Resource, frozen=True, kw_only=True):
@@ -182,13 +257,36 @@ class IdentitySpec(Resource, frozen=True, kw_only=True):
         ),
     ] = None
     dns_names: Annotated[
-        tuple[Annotated[str, schema.text("A DNS name.", longest=253, pattern=_DNS_NAME)], ...],
+        tuple[Annotated[str, _DNS_NAME], ...],
         schema.unique(
-            "Further DNS names: names of this namespace's Services (SERVICE.NAMESPACE.svc, with or without the "
-            "cluster's domain), names below them, and wildcards below them such as *.db.NAMESPACE.svc.",
+            "Further DNS names. Without a permit of the authority: names of this namespace's Services "
+            "(SERVICE.NAMESPACE.svc, with or without the cluster's domain), names below them, and wildcards below them "
+            "such as *.db.NAMESPACE.svc.",
             most=100,
         ),
     ] = ()
+    ip_addresses: Annotated[
+        tuple[Annotated[str, _IP_ADDRESS], ...],
+        schema.unique("IP addresses, which need a permit of the authority.", most=50),
+    ] = ()
+    uris: Annotated[
+        tuple[Annotated[str, _URI], ...],
+        schema.unique(
+            "Further URIs, which need a permit of the authority, but for SPIFFE IDs of this namespace's service "
+            'accounts. SPIFFE takes certificates with one URI only: set serviceAccountName to "" for another one.',
+            most=50,
+        ),
+    ] = ()
+    email_addresses: Annotated[
+        tuple[Annotated[str, _EMAIL_ADDRESS], ...],
+        schema.unique("E-mail addresses, which need a permit of the authority.", most=50),
+    ] = ()
+    subject: Annotated[
+        SubjectSpec,
+        schema.field(
+            "Subject of the certificate. Empty unless something is set here; needs a permit of the authority."
+        ),
+    ] = SubjectSpec()
     duration: Annotated[
         str | None,
         schema.duration(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -12,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mutualtls.core.identity import Usage
 from mutualtls.core.keys import PrivateKey, PublicKey
-from mutualtls.core.names import Names
+from mutualtls.core.names import Names, Subject
 from mutualtls.core.times import Validity
 
 _USAGES = {Usage.SERVER_AUTH: ExtendedKeyUsageOID.SERVER_AUTH, Usage.CLIENT_AUTH: ExtendedKeyUsageOID.CLIENT_AUTH}
@@ -46,9 +47,18 @@ def root(key: PrivateKey, *, common_name: str, unique: str, validity: Validity) 
 
 
 def issuing(
-    public_key: PublicKey, parent: CA, *, common_name: str, unique: str, validity: Validity
+    public_key: PublicKey,
+    parent: CA,
+    *,
+    common_name: str,
+    unique: str,
+    validity: Validity,
+    constraints: x509.NameConstraints | None = None,
 ) -> x509.Certificate:
-    """Sign the certificate of an issuing CA, under which only leaves may stand."""
+    """Sign the certificate of an issuing CA, under which only leaves may stand.
+
+    `constraints` on names are critical (RFC 5280 §4.2.1.10), so that no verifier passes over them.
+    """
     builder = _ca_builder(
         public_key,
         subject=_ca_subject(common_name, unique),
@@ -56,29 +66,69 @@ def issuing(
         validity=validity,
         path_length=0,
     ).add_extension(_authority_key_identifier(parent.certificate), critical=False)
+    if constraints is not None:
+        builder = builder.add_extension(constraints, critical=True)
     return builder.sign(parent.key, _digest(parent.key))
 
 
 def leaf(
     public_key: PublicKey, ca: CA, *, names: Names, usages: tuple[Usage, ...], validity: Validity
 ) -> x509.Certificate:
-    """Sign a leaf. Its subject is empty and its SAN therefore critical (RFC 5280 §4.2.1.6).
+    """Sign a leaf. Its SAN is critical where its subject is empty, and only there (RFC 5280 §4.2.1.6).
 
     Nothing is checked: that the names may be held and the validity lies within the CA's is the caller's business.
     """
-    alternative = x509.SubjectAlternativeName(
-        [*map(x509.DNSName, names.dns), *map(x509.UniformResourceIdentifier, names.uris)]
-    )
     builder = (
-        _builder(public_key, subject=x509.Name([]), issuer=ca.certificate.subject, validity=validity)
+        _builder(public_key, subject=_leaf_subject(names.subject), issuer=ca.certificate.subject, validity=validity)
         .add_extension(_END_ENTITY, critical=True)
         .add_extension(_leaf_key_usage(is_rsa=isinstance(public_key, rsa.RSAPublicKey)), critical=True)
         .add_extension(x509.ExtendedKeyUsage([_USAGES[usage] for usage in usages]), critical=False)
-        .add_extension(alternative, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .add_extension(_authority_key_identifier(ca.certificate), critical=False)
     )
+    if names.alternative:
+        builder = builder.add_extension(_alternative(names), critical=names.subject.is_empty)
     return builder.sign(ca.key, _digest(ca.key))
+
+
+SUBJECT_ATTRIBUTES = (
+    ("countries", NameOID.COUNTRY_NAME),
+    ("provinces", NameOID.STATE_OR_PROVINCE_NAME),
+    ("localities", NameOID.LOCALITY_NAME),
+    ("organizations", NameOID.ORGANIZATION_NAME),
+    ("organizational_units", NameOID.ORGANIZATIONAL_UNIT_NAME),
+    ("common_name", NameOID.COMMON_NAME),
+    ("serial_number", NameOID.SERIAL_NUMBER),
+)
+"""The attributes of a leaf's subject by their names in `Subject`, from the wide to the narrow, as they are written."""
+
+
+def _leaf_subject(subject: Subject) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(oid, value)
+            for attribute, oid in SUBJECT_ATTRIBUTES
+            for value in _values(getattr(subject, attribute))
+        ]
+    )
+
+
+def _values(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """List the values of an attribute, of which some have one at most."""
+    if isinstance(value, tuple):
+        return value
+    return (value,) if value else ()
+
+
+def _alternative(names: Names) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName(
+        [
+            *map(x509.DNSName, names.dns),
+            *map(x509.IPAddress, map(ipaddress.ip_address, names.ips)),
+            *map(x509.RFC822Name, names.emails),
+            *map(x509.UniformResourceIdentifier, names.uris),
+        ]
+    )
 
 
 def key_id(certificate: x509.Certificate) -> str:

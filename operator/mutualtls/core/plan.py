@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mutualtls.core import times
-from mutualtls.core.checks import CHECKS, Absent, Action, Contest, Known, Observed, Violation
+from mutualtls.core.authority import OnNotPermitted
+from mutualtls.core.checks import CHECKS, Absent, Action, Contest, Known, Observed, Seen, Unread, Violation
 from mutualtls.core.errors import SpecError
-from mutualtls.core.facts import Facts
 from mutualtls.core.reasons import Reason
 
 MENDED = frozenset(
@@ -76,9 +76,34 @@ def decide(o: Observed, *, conflict_retry: timedelta, sweep: timedelta, move_gra
     )
 
 
-def refused(error: SpecError) -> Decision:
-    """Refuse a spec whole, naming every fault. Only a change of the spec or of a permit can help."""
-    return Decision(action=Action.NOTHING, reason=error.reason, message=str(error), is_ready=False, is_stalled=True)
+def refused(seen: Seen, error: SpecError) -> Decision:
+    """Refuse a spec whole, naming every fault. Only a change of the spec or of a permit can help.
+
+    Files that are there stay, and their bundle is kept current; where a right is missing, and for no other fault, the
+    authority may have them removed. Where the spec of the authority is faulty, they are as good as they were.
+    """
+    action = _despite_refusal(seen, error.reason)
+    if error.reason is Reason.AUTHORITY_NOT_READY:
+        is_good = seen.has_facts and seen.now < seen.facts.not_after
+        end = seen.facts.not_after if is_good else None
+        return Decision(action=action, reason=error.reason, message=str(error), is_ready=is_good, look_again=end)
+    return Decision(
+        action=action,
+        reason=error.reason,
+        message=str(error),
+        is_ready=False,
+        is_stalled=True,
+        look_again=seen.contest.over if seen.contest and seen.has_old_bundle else None,
+    )
+
+
+def _despite_refusal(seen: Seen, reason: Reason) -> Action:
+    if isinstance(seen.found, Unread):
+        return Action.READ
+    is_there = isinstance(seen.found, Known) or seen.left_behind
+    if is_there and reason is Reason.NOT_PERMITTED and seen.trust.on_not_permitted is OnNotPermitted.DELETE:
+        return Action.REMOVE
+    return Action.WRITE_BUNDLE if seen.has_old_bundle and seen.contest is None else Action.NOTHING
 
 
 def without_authority(name: str) -> Decision:
@@ -104,11 +129,8 @@ def _why_no_leaf(o: Observed, violation: Violation) -> tuple[Reason, str] | None
 def _without_leaf(o: Observed, violation: Violation, why_not: tuple[Reason, str]) -> Decision:
     """Do what needs no leaf, which is keeping the bundle current; otherwise wait."""
     reason, message = why_not
-    has_facts = isinstance(o.found, Known) and isinstance(o.found.files, Facts)
-    is_ready = violation.reason in _STILL_GOOD and has_facts
-    action = Action.NOTHING
-    if has_facts and o.facts.bundle_hash != o.trust.bundle_hash and o.trust.bundle:
-        action = Action.WRITE_BUNDLE
+    is_ready = violation.reason in _STILL_GOOD and o.has_facts
+    action = Action.WRITE_BUNDLE if o.has_old_bundle else Action.NOTHING
     return Decision(
         action=action,
         reason=Reason.BUNDLE_OLD if action == Action.WRITE_BUNDLE else reason,
@@ -167,6 +189,6 @@ def _settled(o: Observed, *, sweep: timedelta, move_grace: timedelta) -> Decisio
     )
 
 
-def is_first(o: Observed) -> bool:
+def is_first(o: Seen) -> bool:
     """Tell whether the identity has never had files: its first issuance is no news."""
     return isinstance(o.found, Absent) and o.identity.status.certificate is None

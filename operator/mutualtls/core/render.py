@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from mutualtls.core import labels, status, times
-from mutualtls.core.checks import Observed
+from mutualtls.core.checks import Absent, Observed, Seen
 from mutualtls.core.desired import Wanted
 from mutualtls.core.facts import CA_CRT, FILES, SECRET_TYPE, TLS_CRT, TLS_KEY, Facts
 from mutualtls.core.identity import Identity, IdentityStatus
@@ -80,22 +80,25 @@ def precondition(found: SecretMetadata) -> dict[str, str]:
     return {"uid": found.uid, "resourceVersion": found.resource_version}
 
 
-def identity_status(o: Observed, decision: Decision, *, facts: Facts | None) -> IdentityStatus:
-    """Write the status of an identity whose authority is there.
+def identity_status(o: Observed, decision: Decision) -> IdentityStatus:
+    """Write the status of an identity that may have what it asks for.
 
     It goes on recording the key that was made where somebody has put another in its place: what is recorded is kept.
     """
-    if facts is None:
-        certificate = None
-    else:
-        certificate = o.identity.status.certificate if o.has_foreign_key else _certificate(facts, o)
-    return status_of(
-        o.identity,
-        decision,
-        now=times.rfc3339(o.now),
-        certificate=certificate,
-        bundle=facts.bundle_hash if facts else None,
-    )
+    now = times.rfc3339(o.now)
+    if not o.has_facts:
+        return status_of(o.identity, decision, now=now)
+    certificate = o.identity.status.certificate if o.has_foreign_key else _certificate(o.facts, o)
+    return status_of(o.identity, decision, now=now, certificate=certificate, bundle=o.facts.bundle_hash)
+
+
+def status_without_wish(identity: Identity, seen: Seen | None, decision: Decision, *, now: str) -> IdentityStatus:
+    """Write the status of an identity that is refused, or has no authority: what is there stays recorded."""
+    before = identity.status
+    if seen is not None and isinstance(seen.found, Absent):
+        return status_of(identity, decision, now=now)
+    bundle = seen.facts.bundle_hash if seen is not None and seen.has_facts else before.bundle
+    return status_of(identity, decision, now=now, certificate=before.certificate, bundle=bundle)
 
 
 def status_of(

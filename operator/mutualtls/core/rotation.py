@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
-from mutualtls.core import issue, keys, times
+from mutualtls.core import constraints, issue, keys, times
 from mutualtls.core.authority import Authority, CAKeySpec
 from mutualtls.core.errors import AuthorityError
 from mutualtls.core.identity import Algorithm, Encoding
@@ -89,10 +89,10 @@ class Sign:
 Step = Write | Make | Bury | Hold | Sign
 
 
-def next_step(ledger: Ledger, held: Held, *, abandon: frozenset[str], now: datetime) -> Step:
-    """Say the next step.
+def next_step(authority: Authority, ledger: Ledger, held: Held, *, now: datetime) -> Step:
+    """Say the next step for an authority whose spec has no fault.
 
-    `abandon` is the order of that name: fingerprints of lost roots. It is obeyed only while such a root's key is gone.
+    Its order `abandon` names fingerprints of lost roots. It is obeyed only while such a root's key is gone.
     """
     step = _bury(ledger, held) or _make(ledger, held) or _let_go(ledger, now)
     if step is not None:
@@ -104,23 +104,39 @@ def next_step(ledger: Ledger, held: Held, *, abandon: frozenset[str], now: datet
     if root is None:
         return Write(_announced(ledger, Role.ROOT))
     root_ca = _key(held, root)
-    if root_ca is None and root.fingerprint in abandon:
+    if root_ca is None and root.fingerprint in authority.abandon:
         return Write(_announced(ledger.put(_moved(root, State.LOST)), Role.ROOT))
-    return _issue(ledger, held, root, root_ca, now=now)
+    return _issue(ledger, held, root, root_ca, wanted=_constraints(authority), now=now)
 
 
-def _issue(ledger: Ledger, held: Held, root: CAGeneration, root_ca: CA | None, *, now: datetime) -> Step:
+_Constraints = x509.NameConstraints | None
+
+
+def _issue(
+    ledger: Ledger, held: Held, root: CAGeneration, root_ca: CA | None, *, wanted: _Constraints, now: datetime
+) -> Step:
     """See to an issuing CA that signs. One whose key is lost is replaced by itself, as long as the root's is there."""
     issuing = ledger.active(Role.ISSUING)
     issuing_ca = _key(held, issuing) if issuing else None
     is_abandoned = issuing is not None and issuing.issuer != root.number and root_ca is not None
     if issuing_ca is not None and not is_abandoned:
+        if root_ca is not None and _is_out_of_date(issuing_ca, root_ca, wanted, now):
+            return Write(_announced(ledger, Role.ISSUING))
         return _sign(ledger, issuing_ca, root, root_ca, now=now)
     if root_ca is None:
         which = f"the key of issuing CA {issuing.number} is gone, too, and " if issuing else ""
         return Hold(Reason.KEY_LOST, which + _root_lost(root))
     lost = ledger.put(_moved(issuing, State.LOST)) if issuing and issuing_ca is None else ledger
     return Write(_announced(lost, Role.ISSUING))
+
+
+def _is_out_of_date(issuing: CA, root: CA, wanted: _Constraints, now: datetime) -> bool:
+    """Tell whether the name constraints are to be others, and a CA with those can be made."""
+    return constraints.of_certificate(issuing.certificate) != wanted and now < root.validity.not_after
+
+
+def _constraints(authority: Authority) -> _Constraints:
+    return constraints.compiled(authority.spec.name_constraints)[0].extension()
 
 
 def _sign(ledger: Ledger, issuing: CA, root: CAGeneration, root_ca: CA | None, *, now: datetime) -> Step:
@@ -306,7 +322,12 @@ def certify(authority: Authority, announced: CAGeneration, key: PrivateKey, root
     if life.not_after <= now:
         raise AuthorityError(Reason.CA_EXPIRED, f"root {announced.issuer} has expired")
     certificate = issue.issuing(
-        key.public_key(), root, common_name=f"{authority.name} issuing CA", unique=unique, validity=life
+        key.public_key(),
+        root,
+        common_name=f"{authority.name} issuing CA",
+        unique=unique,
+        validity=life,
+        constraints=_constraints(authority),
     )
     return CA(certificate=certificate, key=key)
 

@@ -14,9 +14,19 @@ DNS_LABEL = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1123 label, at most 63 characters."""
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 """RFC 1123 subdomain, at most 253 characters: the form of most object names."""
+DNS_NAME_LABEL = r"[A-Za-z0-9\x{80}-\x{10FFFF}]([-A-Za-z0-9\x{80}-\x{10FFFF}]{0,61}[A-Za-z0-9\x{80}-\x{10FFFF}])?"
+"""A label of a DNS name as people write it, which may be other than ASCII; in the syntax of CEL (RE2)."""
+EMAIL_LOCAL_PART = r"[A-Za-z0-9!#$%&\x27+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&\x27+/=?^_`{|}~-]+)*"
+"""The part of an e-mail address before the @ (RFC 5321, dot-atom), but for `*`."""
+HOST_LABEL = r"[A-Za-z0-9_\x{80}-\x{10FFFF}-]+"
+"""A label of the host of a URI, or of a trust domain."""
+URN_PART = r"[A-Za-z0-9._~!$&\x27()+,;=@%-]+"
+URI_SEGMENT = r"[A-Za-z0-9._~!$&\x27()+,;=:@%-]+"
 _DURATION = "^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$"
-_UNPREFIXED_KEY = "^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
-_LABEL_VALUE = "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
+LABEL_VALUE = "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
+"""Value of a label."""
+QUALIFIED_NAME = f"^({DNS_SUBDOMAIN[1:-1]}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
+"""Key of a label or an annotation."""
 
 
 def rule(rule: str, message: str, **more: str) -> dict[str, str]:
@@ -27,6 +37,12 @@ def rule(rule: str, message: str, **more: str) -> dict[str, str]:
 def rules(*validations: dict[str, str]) -> dict[str, Any]:
     """Write the CEL rules of a type, for a `Struct`'s or a field's extra JSON schema."""
     return {"x-kubernetes-validations": list(validations)}
+
+
+IS_CIDR = rule(
+    "isCIDR(self) && cidr(self) == cidr(self).masked()", "must be a range such as 10.1.0.0/16 or 2001:db8::/32"
+)
+"""For a string that is a range of IP addresses without bits beyond its prefix."""
 
 
 def durations(comparison: str, message: str, *paths: str, **more: str) -> dict[str, str]:
@@ -62,6 +78,11 @@ def text(description: str, *validations: dict[str, str], longest: int, pattern: 
     return field(description, *validations, **keywords)
 
 
+def form(description: str, pattern: str, message: str, *, longest: int) -> Meta:
+    """Describe a string of a form, by a rule rather than a `pattern`, whose error would only repeat it."""
+    return text(description, rule(f"self.matches(r'{pattern}')", message), longest=longest)
+
+
 def duration(description: str, *, least: str = "1m") -> Meta:
     """Describe a duration such as `24h`, `90m` or `1h30m`, of at least `least`.
 
@@ -85,13 +106,14 @@ def by_type(description: str) -> Meta:
 
 
 def metadata_map(description: str, *, values_are_labels: bool) -> Meta:
-    """Describe labels or annotations for a Secret, whose keys have no domain prefix: other controllers obey those."""
-    unprefixed = rule(
-        f"self.all(k, k.matches('{_UNPREFIXED_KEY}'))",
-        "keys must be names without a domain prefix, at most 63 characters of letters, digits, '-', '_', '.'",
+    """Describe labels or annotations for a Secret. Which domain prefixes their keys may have is the authority's say."""
+    keys = rule(
+        f"self.all(k, k.matches(r'{QUALIFIED_NAME}'))",
+        "keys must be names of at most 63 letters, digits, '-', '_', '.'; with a domain prefix and / only as "
+        "leaf.secretMetadataPrefixes of the authority allows",
     )
-    checks = [unprefixed]
+    checks = [keys]
     if values_are_labels:
-        form = f"self.all(k, self[k].matches('{_LABEL_VALUE}'))"
+        form = f"self.all(k, self[k].matches(r'{LABEL_VALUE}'))"
         checks.append(rule(form, "values must be label values: at most 63 letters, digits, '-', '_', '.'"))
     return field(description, *checks, maxProperties=30)

@@ -11,8 +11,11 @@ from datetime import timedelta
 
 from cryptography import x509
 
-from mutualtls.core import bundle, times
-from mutualtls.core.authority import Authority
+from mutualtls.core import bundle, constraints, permits, times
+from mutualtls.core.authority import Authority, AuthoritySpec, OnNotPermitted
+from mutualtls.core.constraints import NameConstraints
+from mutualtls.core.identity import Algorithm
+from mutualtls.core.judge import Policy
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State, trusted_roots
 from mutualtls.core.reasons import Reason
 
@@ -40,6 +43,14 @@ class Trust:
     leaf_duration: timedelta
     leaf_min_duration: timedelta
     leaf_max_duration: timedelta
+    leaf_algorithms: tuple[Algorithm, ...]
+    secret_metadata_prefixes: frozenset[str]
+    policy: Policy
+    """Who may have which name."""
+    constraints: NameConstraints
+    on_not_permitted: OnNotPermitted
+    fault: str | None
+    """Why the authority's spec could not be read. Nothing may be judged by it then."""
     suspended: bool
     signing: CAInUse | None
     """The CA that signs; None while there is none, for the reason below."""
@@ -67,12 +78,28 @@ def of(authority: Authority, ledger: Ledger | None, *, why_not: tuple[Reason, st
         leaf_duration=times.parse_duration(leaf.duration),
         leaf_min_duration=times.parse_duration(leaf.min_duration),
         leaf_max_duration=times.parse_duration(leaf.max_duration),
+        leaf_algorithms=leaf.algorithms,
+        secret_metadata_prefixes=frozenset(leaf.secret_metadata_prefixes),
+        policy=_policy(authority.name, authority.spec),
+        constraints=constraints.compiled(authority.spec.name_constraints)[0],
+        on_not_permitted=authority.spec.on_not_permitted,
+        fault=authority.fault,
         suspended=authority.spec.suspend,
         signing=in_use[active.key_id] if active and why_not is None else None,
         why_not=why_not,
         in_use=in_use,
         bundle=pem,
         bundle_hash=bundle.content_hash(pem),
+    )
+
+
+def _policy(name: str, spec: AuthoritySpec) -> Policy:
+    return Policy(
+        authority=name,
+        trust_domain=spec.trust_domain,
+        cluster_domain=spec.cluster_domain,
+        selector=spec.namespace_selector,
+        permits=permits.compiled(spec.permits)[0],
     )
 
 

@@ -163,9 +163,8 @@ class Store:
         if old is not None and old.uid == uid:
             del self.authorities[name]
 
-    def note_namespace(self, body: Mapping[str, Any]) -> bool:
+    def note_namespace(self, metadata: Mapping[str, Any]) -> bool:
         """Take in a namespace, and tell whether anything changed that decisions depend on."""
-        metadata = body["metadata"]
         new = Namespace(
             name=metadata["name"],
             labels=metadata.get("labels") or {},
