@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -60,6 +60,49 @@ def run(
         _fail(str(error))
 
 
+@app.command()
+def check(
+    files: Annotated[list[str], typer.Argument(help="Manifests, folders of them, or - for standard input.")],
+    authority: Annotated[
+        bool,
+        typer.Option(
+            "--authority",
+            help="Take authorities, and the labels of namespaces, from the cluster where the files do not hold them.",
+        ),
+    ] = False,
+    namespace: Annotated[str, typer.Option(help="Namespace of identities that name none.")] = "default",
+    kubeconfig: Annotated[Path | None, typer.Option(help="Kubeconfig of the cluster, for --authority.")] = None,
+) -> None:
+    """Tell whether identities would be issued, with which names, and if not why.
+
+    By the code of the operator, with the authorities and namespaces that are among the files. What the schema alone
+    decides, `kubectl apply --dry-run=server` tells as well. The exit status is 1 where something is refused, and 2
+    where nothing could be judged.
+    """
+    from mutualtls.cli import check as checking  # noqa: PLC0415 - so that --help is quick
+    from mutualtls.core.errors import ClusterError  # noqa: PLC0415 - the same
+    from mutualtls.kube import session  # noqa: PLC0415 - the same
+
+    if kubeconfig is not None:
+        os.environ["KUBECONFIG"] = str(kubeconfig)
+    try:
+        manifests = checking.read(files, namespace=namespace)
+        if authority:
+            session.block_client_library()
+            checking.complete(manifests)
+    except (checking.ManifestError, session.LoginError, ClusterError) as error:
+        _fail(str(error), code=2)
+    if not manifests.identities and not manifests.authorities:
+        _fail("there is no MutualTLSIdentity and no MutualTLSAuthority in the files", code=2)
+    found = list(checking.verdicts(manifests, may_be_absent=not authority))
+    for verdict in found:
+        title, *lines = verdict.lines
+        typer.secho(title, fg="green" if verdict.is_good else "red")
+        for line in lines:
+            typer.echo(f"  {line}")
+    raise typer.Exit(code=0 if all(verdict.is_good for verdict in found) else 1)
+
+
 def _run(chosen: object) -> None:
     import uvloop  # noqa: PLC0415 - so that --help is quick
 
@@ -73,6 +116,6 @@ def _run(chosen: object) -> None:
             _fail(str(error))
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, *, code: int = 1) -> NoReturn:
     typer.echo(f"mutualtls: {message}", err=True)
-    raise typer.Exit(code=1)
+    raise typer.Exit(code=code)
