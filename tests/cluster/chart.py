@@ -24,6 +24,8 @@ NAME = "mutualtls-mutualtls-operator"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{NAME}"
 IMAGE = {"image": {"repository": "registry.example.com/operator"}}
 """The one value that has no default."""
+VALUES = IMAGE | {"authority": {"spec": {"leaf": {"minDuration": "1m"}}}}
+"""Those of the ring's common cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,3 +97,8 @@ def _kind(entry: dict[str, Any]) -> str:
     of = entry.get("objectRef", {})
     names = (of.get("apiGroup"), of.get("resource"), of.get("subresource"))
     return f"{entry['verb']} {'/'.join(filter(None, names)) or entry['requestURI']}"
+
+
+def upgrade(helm: Helm, values: dict[str, Any]) -> None:
+    """Install the chart with other values."""
+    helm.run("upgrade", RELEASE, str(CHART), values=values)

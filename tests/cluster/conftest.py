@@ -17,8 +17,6 @@ from devtools import clusters, operators
 from devtools.clusters import Cluster
 from devtools.operators import Operator
 
-VALUES = chart.IMAGE | {"authority": {"spec": {"leaf": {"minDuration": "1m"}}}}
-
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
@@ -36,7 +34,7 @@ def helm(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Helm:
 @pytest.fixture(scope="session")
 def operator(cluster: Cluster, helm: Helm) -> Iterator[Operator]:
     """An operator with short intervals, and with no rights but those of the chart: one that is missing shows."""
-    helm.run("install", chart.RELEASE, str(chart.CHART), "--create-namespace", values=VALUES)
+    helm.run("install", chart.RELEASE, str(chart.CHART), "--create-namespace", values=chart.VALUES)
     chart.log_in(cluster)
     with operators.running(cluster, conflict_retry="1s", first_retry="1s", last_retry="2s") as operator:
         cluster.kubectl("wait", "--for=condition=Ready", "mtlsca/default", "--timeout=60s")
