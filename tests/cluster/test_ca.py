@@ -160,6 +160,41 @@ def test_a_lost_status_is_written_anew(world: World, authority: str) -> None:
     assert before == _generations(world, authority)
 
 
+def test_an_authority_of_another_operator_is_left_alone(world: World, authority: str) -> None:
+    """Until the annotation that names that operator is taken away."""
+    elsewhere, nobody = "mutualtls.dev/operator-namespace=elsewhere", "mutualtls.dev/operator-namespace-"
+    world.kubectl("annotate", "mtlsca", authority, elsewhere, "--overwrite")
+    _wait_reason(world, authority, "OtherOperator")
+    world.apply("billing", authority=authority)
+    world.wait_reason("billing", "AuthorityNotReady")
+    world.kubectl("annotate", "mtlsca", authority, nobody)
+    world.wait_ready("billing")
+
+    assert ["issuing.1", "root.1"] == _cas(world, authority)
+
+
+def test_the_ca_of_another_authority_is_not_used(world: World, authority: str) -> None:
+    """Though its Secret has the name of ours; ours is used again when it is restored."""
+    saved, other = _backup(world, authority), f"{authority}-other"
+    _apply(world, other)
+    _wait_reason(world, other, "Signing")
+    theirs = json.loads(_system(world, "get", "secret", _ca(other, "issuing.1"), "--output", "json"))
+    metadata = {"name": _ca(authority, "issuing.1"), "labels": theirs["metadata"]["labels"]}
+    world.operator.stop()
+    _system(world, "delete", "secret", _ca(authority, "issuing.1"))
+    _system(world, "create", "--filename", "-", stdin=json.dumps(theirs | {"metadata": metadata}))
+    world.operator.start()
+    _wait_reason(world, authority, "CAUnreadable")
+    world.apply("billing", authority=authority)
+    world.wait_reason("billing", "AuthorityNotReady")
+
+    world.operator.stop()
+    _system(world, "delete", "secret", _ca(authority, "issuing.1"))
+    _system(world, "apply", "--filename", "-", stdin=saved)
+    world.operator.start()
+    world.wait_ready("billing", "orders")
+
+
 def test_a_root_that_somebody_writes_into_the_status_is_not_trusted(world: World, authority: str) -> None:
     """The status is a copy of the ledger, whatever it says."""
     bundle = world.files("orders-mtls")["ca.crt"]
