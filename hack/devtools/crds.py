@@ -63,7 +63,12 @@ def _clean(node: Any, definitions: dict[str, Any]) -> Any:
         result["enum"] = list(result["enum"])
     if "default" in result and not _is_worth_setting(result):
         del result["default"]
-    return {name: value for name, value in result.items() if value not in ([], "")}
+    return {name: value for name, value in result.items() if not _says_nothing(name, value)}
+
+
+def _says_nothing(name: str, value: Any) -> bool:
+    """Tell what is left out; empty properties, too: Helm would, and then find that kubectl has applied another CRD."""
+    return value in ([], "") or (name == "properties" and not value)
 
 
 def _unwrapped(description: str) -> str:

@@ -67,3 +67,28 @@ class Pace:
             return turn
         del self._turns[key]
         return None
+
+
+class Places:
+    """So many may do at once what takes long. The others wait in line, and hold up nobody meanwhile."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._line: dict[str, None] = {}
+
+    def take(self, key: str) -> bool:
+        """Take a place, to be left again. Where there is none, stand in line."""
+        if not self._free:
+            self._line[key] = None
+            return False
+        self._line.pop(key, None)
+        self._free -= 1
+        return True
+
+    def leave(self) -> str | None:
+        """Leave a place, and tell who stood in line first. Whether that one still wants it is not known."""
+        self._free += 1
+        first = next(iter(self._line), None)
+        if first is not None:
+            del self._line[first]
+        return first

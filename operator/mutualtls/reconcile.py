@@ -6,17 +6,17 @@ Level-triggered: it is told a key, never what happened. Decisions are made in `c
 
 from __future__ import annotations
 
-import base64
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from cryptography import x509
 
 from mutualtls.agenda import Agenda, Key, Kind, Priority
 from mutualtls.authorities import Authorities, generate
-from mutualtls.core import desired, facts, issue, keys, plan, render, status, times
+from mutualtls.core import desired, facts, formats, issue, keys, plan, render, status, times
 from mutualtls.core.checks import Absent, Action, Foreign, Found, Known, Observed, Seen, Unread
 from mutualtls.core.desired import Wanted
 from mutualtls.core.errors import (
@@ -27,15 +27,17 @@ from mutualtls.core.errors import (
     NotFoundError,
     SpecError,
 )
-from mutualtls.core.facts import CA_CRT, TLS_KEY, Facts
+from mutualtls.core.facts import CA_CRT, Facts
+from mutualtls.core.formats import Opened
 from mutualtls.core.identity import Identity, IdentityStatus, RotationPolicy
 from mutualtls.core.plan import Decision
 from mutualtls.core.reasons import Reason
 from mutualtls.core.trust import Trust
 from mutualtls.events import Announcer
-from mutualtls.history import Mends, Pace
+from mutualtls.history import Mends, Pace, Places
 from mutualtls.kube import paths
 from mutualtls.kube.api import API
+from mutualtls.kube.passwords import Passwords
 from mutualtls.kube.store import SecretRecord, Store
 from mutualtls.settings import Settings
 
@@ -43,6 +45,12 @@ logger = logging.getLogger(__name__)
 
 _MOST_STEPS = 8
 """More than any identity needs: read, replace, issue, move, settle."""
+
+_WORKERS_A_PLACE = 4
+"""At most one worker in so many waits for a key that takes long to make."""
+
+_PLACE_RETRY = timedelta(seconds=10)
+"""When who stands in line for that looks again at the latest."""
 
 _PLANNED = frozenset({Reason.RENEWAL_DUE, Reason.ISSUER_REPLACED})
 """Reasons for a new leaf that are no news."""
@@ -71,6 +79,8 @@ class Reconciler:
         self._clock = clock
         self._pace = Pace(settings.pace)
         self._mends = Mends(settings.contest_window)
+        self._places = Places(max(1, settings.workers // _WORKERS_A_PLACE))
+        self._passwords = Passwords(api, store)
         self._made_keys: dict[str, str] = {}
 
     async def work(self) -> None:
@@ -123,13 +133,28 @@ class Reconciler:
             if not await self._authority_is_known(identity.spec.authority):
                 return None
             await self._know_namespace(identity.namespace)
+            await self._passwords.learn(identity, now=self._clock())
             seen, decision = self._decide(identity)
             if seen is None or decision.action is Action.NOTHING:
                 return await self._settle(identity, seen, decision)
             if decision.reason is Reason.ISSUER_REPLACED and (turn := self._pace.turn(name, seen.now)):
                 return turn
-            await self._act(seen, decision)
+            if not _makes_slow_key(seen, decision):
+                await self._act(seen, decision)
+            elif not await self._act_in_place(seen, decision):
+                return seen.now + _PLACE_RETRY
         raise RuntimeError(f"programming error: {name} is never settled, last for {decision.reason}")
+
+    async def _act_in_place(self, seen: Seen, decision: Decision) -> bool:
+        """Do what takes long if there is a place for it. Whoever is next in line is woken when it was done."""
+        if not self._places.take(seen.identity.key):
+            return False
+        try:
+            await self._act(seen, decision)
+        finally:
+            if (following := self._places.leave()) is not None:
+                self.wake(following)
+        return True
 
     async def _authority_is_known(self, name: str) -> bool:
         """Tell whether it is known if there is such an authority. If not, whoever looks at it wakes its identities.
@@ -162,7 +187,7 @@ class Reconciler:
         namespace = self._store.namespaces.get(identity.namespace)
         seen = self._see(identity, trust)
         try:
-            wanted = desired.wanted(identity, trust, namespace.labels if namespace else None)
+            wanted = desired.wanted(identity, trust, namespace.labels if namespace else None, seen.password)
         except SpecError as error:
             return seen, plan.refused(seen, error)
         observed = self._observe(seen, wanted)
@@ -181,6 +206,7 @@ class Reconciler:
             found=self._found(identity),
             now=now,
             contest=self._mends.contest(identity, trust.bundle_hash, now),
+            password=self._passwords.known(identity),
             left_behind=self._left_behind(identity),
         )
 
@@ -191,6 +217,7 @@ class Reconciler:
             found=seen.found,
             now=seen.now,
             contest=seen.contest,
+            password=seen.password,
             left_behind=seen.left_behind,
             wanted=wanted,
             verify_before=seen.now - self._settings.sweep,
@@ -233,6 +260,8 @@ class Reconciler:
                     await self._read(seen)
                 case Action.WRITE_BUNDLE:
                     await self._write_bundle(seen)
+                case Action.WRITE_FORMATS:
+                    await self._write_formats(seen)
                 case Action.REMOVE:
                     await self._remove(seen, (seen.identity.secret_name, *seen.left_behind))
                 case Action.REMOVE_OLD:
@@ -242,23 +271,25 @@ class Reconciler:
         except (AlreadyExistsError, ConflictError, NotFoundError) as error:
             logger.debug("secret is not as it was known", extra={"identity": seen.identity.key, "error": str(error)})
             await self._look(seen)
+        except SpecError as error:
+            logger.debug("password cannot be used", extra={"identity": seen.identity.key, "error": str(error)})
 
     async def _make(self, o: Observed, decision: Decision) -> None:
         """Do what takes knowing what is asked for."""
-        match decision.action:
-            case Action.ISSUE:
-                await self._issue(o, decision, await self._kept_key(o))
-            case Action.REPLACE:
-                kept = await self._kept_key(o)
-                await self._delete(o)
-                await self._issue(o, decision, kept)
-            case Action.WRITE_METADATA:
-                await self._write_metadata(o)
+        if decision.action is Action.WRITE_METADATA:
+            await self._write_metadata(o)
+            return
+        opened = await self._passwords.read(o.identity, now=o.now)
+        kept = await self._kept_key(o)
+        if decision.action is Action.REPLACE:
+            await self._delete(o)
+        await self._issue(o, decision, kept, opened)
 
     def _note_mend(self, o: Seen, decision: Decision) -> None:
         """Remember what somebody else's doing made necessary, so that it is not done for ever."""
         found = self._record(o)
-        is_mend = decision.reason in plan.MENDED or decision.action is Action.WRITE_BUNDLE
+        is_change = decision.reason is Reason.FORMATS_CHANGED
+        is_mend = decision.reason in plan.MENDED or (decision.action in plan.MENDS_FILES and not is_change)
         if is_mend and decision.action is not Action.READ and not plan.is_first(o):
             by = found.metadata.manager if found else "somebody who deletes it"
             self._mends.note(o.identity, o.trust.bundle_hash, by, o.now)
@@ -292,7 +323,9 @@ class Reconciler:
 
     # Writing
 
-    async def _issue(self, o: Observed, decision: Decision, kept: keys.PrivateKey | None) -> None:
+    async def _issue(
+        self, o: Observed, decision: Decision, kept: keys.PrivateKey | None, opened: Opened | None
+    ) -> None:
         """Make a leaf, and a key unless one is kept, and write them with the bundle in one write."""
         asked = times.validity(o.now, o.wanted.duration, within=o.trust.signing.validity if o.trust.signing else None)
         ca = await self._authorities.ca_for(o.trust.name, not_after=asked.not_after)
@@ -300,7 +333,8 @@ class Reconciler:
         leaf = issue.leaf(key.public_key(), ca, names=o.wanted.names, usages=o.wanted.usages, validity=asked)
         chain, ca_pem = issue.to_pem(leaf, ca.certificate), o.trust.bundle
         made = facts.of_leaf(leaf, intermediates=[ca.certificate], encoding=o.wanted.encoding, ca=ca_pem)
-        files = render.Files(key=keys.to_pem(key, o.wanted.encoding), chain=chain, ca=ca_pem)
+        made, further = _further(o, made, key, [leaf, ca.certificate], opened)
+        files = render.Files(key=keys.to_pem(key, o.wanted.encoding), chain=chain, ca=ca_pem, further=further)
         found = self._record(o)
         if found is None:
             body = render.secret(o.identity, o.wanted, made, files)
@@ -320,14 +354,7 @@ class Reconciler:
         if o.wanted.rotation_policy is not RotationPolicy.NEVER or recorded is None or isinstance(o.found, Absent):
             return None
         body = await self._api.get(_secret_path(o))
-        try:
-            pem = base64.b64decode(((body or {}).get("data") or {}).get(TLS_KEY, ""), validate=True)
-            key = keys.from_pem(pem)
-        except ValueError:
-            return None
-        public = key.public_key()
-        is_recorded = keys.public_key_hash(public) == recorded.public_key_hash
-        return key if is_recorded and keys.type_of(public) == o.wanted.key else None
+        return facts.kept_key(body or {}, public_key_hash=recorded.public_key_hash, kind=o.wanted.key)
 
     async def _delete(self, o: Observed) -> None:
         """Delete a Secret whose type or immutability cannot be changed."""
@@ -367,6 +394,21 @@ class Reconciler:
         )
         self._store.put_secret(_secret_key(o), metadata, new, now=o.now)
         logger.info("wrote the bundle", extra={"identity": o.identity.key, "file": CA_CRT})
+
+    async def _write_formats(self, o: Seen) -> None:
+        """Write the further files anew, from the key and the leaf that are in the Secret, and ca.crt."""
+        opened = await self._passwords.read(o.identity, now=o.now)
+        body = await self._read(o)
+        found = self._record(o)
+        if body is None or found is None or not _is_ours(o.identity, found) or not isinstance(found.files, Facts):
+            return
+        key, chain = facts.key_and_chain(body)
+        new = msgspec.structs.replace(found.files, bundle_hash=o.trust.bundle_hash)
+        new, further = _further(o, new, key, chain, opened)
+        patch = render.formats_patch(o, new, further, found=found.metadata)
+        metadata = await self._api.patch(_secret_path(o), patch)
+        self._store.put_secret(_secret_key(o), metadata, new, now=o.now)
+        logger.info("wrote further files", extra={"identity": o.identity.key, "files": sorted(further)})
 
     async def _write_metadata(self, o: Observed) -> None:
         """Put labels, annotations and owner of a Secret right, and leave its files alone."""
@@ -445,6 +487,20 @@ class Reconciler:
                 "ca": made.issuer_key_id,
             },
         )
+
+
+def _makes_slow_key(seen: Seen, decision: Decision) -> bool:
+    return isinstance(seen, Observed) and decision.action in plan.MAKES_A_LEAF and seen.wanted.key.is_slow
+
+
+def _further(
+    o: Seen, made: Facts, key: keys.PrivateKey, chain: list[x509.Certificate], opened: Opened | None
+) -> tuple[Facts, dict[str, bytes]]:
+    """Make the further files that are asked for, and record them beside the other facts."""
+    spec, ca = o.identity.spec.formats, o.trust.bundle
+    files = formats.write(spec, key, encoding=made.encoding, chain=chain, ca=ca, alias=o.identity.name, opened=opened)
+    recorded = formats.recorded(spec, files, leaf=made.fingerprint, bundle_hash=o.trust.bundle_hash, opened=opened)
+    return msgspec.structs.replace(made, further=recorded), files
 
 
 def _secret_key(o: Seen) -> str:

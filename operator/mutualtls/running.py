@@ -169,12 +169,14 @@ class _Operator:
         return None
 
     def _secret_changed(self, key: str) -> None:
-        """Wake who depends on a Secret: the identities that name it, or the authority whose CA it holds."""
+        """Wake who depends on a Secret: identities, for their files or their password, or the authority of a CA."""
         namespace, _, name = key.partition("/")
         of_ca = labels.parse_ca_secret_name(name)
         if of_ca is not None and namespace == self._settings.namespace and of_ca[0] in self._store.authorities:
             self._agenda.put(Key(Kind.AUTHORITY, of_ca[0]), priority=Priority.FIRST)
         for identity in self._store.identities_of_secret(namespace, name):
+            self._reconciler.wake(identity)
+        for identity in self._store.identities_of_password(namespace, name):
             self._reconciler.wake(identity)
 
     async def _drain(self, endless: list[asyncio.Task[None]], workers: list[asyncio.Task[None]]) -> None:

@@ -127,6 +127,6 @@ def test_explain_reads_like_documentation(world: World) -> None:
     printed = world.kubectl("explain", "mutualtlsidentity.spec")
     fields = [line for line in printed.splitlines() if line.startswith("  ") and "\t<" in line]
 
-    assert len(fields) == 15
+    assert len(fields) == 16
     assert "<no description>" not in world.kubectl("explain", "mutualtlsidentity.spec", "--recursive=false")
     assert "What the identity is and how its files are made" in printed

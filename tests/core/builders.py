@@ -14,14 +14,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from cryptography import x509
 
 from mutualtls.core import authority as authorities
-from mutualtls.core import desired, facts, identity, issue, keys, labels, ledger, plan, render, rotation, secret, times
+from mutualtls.core import (
+    desired,
+    facts,
+    formats,
+    identity,
+    issue,
+    keys,
+    labels,
+    ledger,
+    plan,
+    render,
+    rotation,
+    secret,
+    times,
+)
 from mutualtls.core import trust as trusts
 from mutualtls.core.authority import Authority
 from mutualtls.core.checks import Absent, Action, Found, Known, Observed
 from mutualtls.core.errors import AuthorityError
 from mutualtls.core.facts import Damage, Facts
+from mutualtls.core.formats import Opened, Password
 from mutualtls.core.identity import Algorithm, Identity
 from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType, PrivateKey
@@ -45,6 +61,13 @@ UID = "6c0e8f6e-5a6f-4c39-9c11-6f6b3c0a4f10"
 """uid of the identity `shop/orders`."""
 OTHER = {"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1"}
 """An entry of `managedFields` of somebody else, without its fields."""
+
+PASSWORD = b"correct horse"
+"""What is in the Secret that `PKCS12` names."""
+PKCS12 = {"passwordSecretRef": {"name": "stores"}}
+"""`spec.formats.pkcs12`."""
+READABLE = Password(version="uid-of-stores/7")
+"""That password as it is known without it."""
 
 _versions = itertools.count(100)
 
@@ -365,12 +388,14 @@ def observed(
     found: Found | None = None,
     now: datetime = NOW,
     trust: Trust | None = None,
+    password: Password | None = None,
 ) -> Observed:
     """Gather what a decision rests on."""
     offered = trust or (by or default_signer()).trust
     return Observed(
         identity=of,
         wanted=desired.wanted(of, offered),
+        password=password or (READABLE if of.spec.formats.pkcs12 else None),
         trust=offered,
         found=found or Absent(),
         now=now,
@@ -387,10 +412,25 @@ def issued(o: Observed, by: Signer | None = None, *, with_key: PrivateKey | None
     life = times.validity(o.now, o.wanted.duration, within=ca.validity)
     leaf = issue.leaf(leaf_key.public_key(), ca, names=o.wanted.names, usages=o.wanted.usages, validity=life)
     made = facts.of_leaf(leaf, intermediates=[ca.certificate], encoding=o.wanted.encoding, ca=o.trust.bundle)
+    made, further = with_formats(o, made, leaf_key, [leaf, ca.certificate])
     files = render.Files(
-        key=keys.to_pem(leaf_key, o.wanted.encoding), chain=issue.to_pem(leaf, ca.certificate), ca=o.trust.bundle
+        key=keys.to_pem(leaf_key, o.wanted.encoding),
+        chain=issue.to_pem(leaf, ca.certificate),
+        ca=o.trust.bundle,
+        further=further,
     )
     return made, files
+
+
+def with_formats(
+    o: Observed, made: Facts, of: PrivateKey, chain: list[x509.Certificate]
+) -> tuple[Facts, dict[str, bytes]]:
+    """Write the further files that are asked for, and record them."""
+    opened = Opened(version=o.password.version, password=PASSWORD) if o.password else None
+    spec, ca = o.identity.spec.formats, o.trust.bundle
+    further = formats.write(spec, of, encoding=made.encoding, chain=chain, ca=ca, alias=o.identity.name, opened=opened)
+    noted = formats.recorded(spec, further, leaf=made.fingerprint, bundle_hash=o.trust.bundle_hash, opened=opened)
+    return msgspec.structs.replace(made, further=noted), further
 
 
 def secret_of(o: Observed, by: Signer | None = None) -> dict[str, Any]:
@@ -434,6 +474,10 @@ def acted(o: Observed, body: dict[str, Any] | None, decision: Decision, by: Sign
         case Action.WRITE_BUNDLE:
             new = msgspec.structs.replace(o.facts, bundle_hash=o.trust.bundle_hash)
             patch = render.bundle_patch(new, o.trust.bundle, found=metadata)
+        case Action.WRITE_FORMATS:
+            new = msgspec.structs.replace(o.facts, bundle_hash=o.trust.bundle_hash)
+            new, further = with_formats(o, new, *facts.key_and_chain(body))
+            patch = render.formats_patch(o, new, further, found=metadata)
         case _:
             raise AssertionError(f"nothing is written for {decision.action}")
     return as_stored(merged(body, patch))

@@ -61,6 +61,15 @@ def test_the_permits_of_the_documentation_do_what_it_says(file: str) -> None:
     assert both.output.count(": refused (NotPermitted)") == 1
 
 
+def test_what_the_page_about_formats_asks_for_would_be_issued() -> None:
+    """Its manifest is the first block of YAML."""
+    page = (EXAMPLES.parent / "docs" / "formats.md").read_text()
+    manifest = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    said = check(manifest, code=0)
+
+    assert "  further files        tls.pem, key.der, tls.der, keystore.p12, truststore.p12" in said
+
+
 def test_without_an_authority_an_empty_one_judges() -> None:
     """And that is said."""
     said = check(an_identity(), code=0)
@@ -138,3 +147,13 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 
     assert done.exit_code == 2
     assert "absent.yaml: No such file or directory" in done.output
+
+
+def test_further_files_are_named() -> None:
+    """The password is the cluster's business."""
+    formats = {"der": {}, "pkcs12": {"passwordSecretRef": {"name": "stores"}}}
+
+    assert "  further files        key.der, tls.der, keystore.p12, truststore.p12" in check(
+        an_identity(formats=formats), code=0
+    )
+    assert "  spec.formats.jks: there is no such field" in check(an_identity(formats={"jks": {}}), code=1)

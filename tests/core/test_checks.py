@@ -27,6 +27,7 @@ from core.builders import (
 from mutualtls.core import checks
 from mutualtls.core.checks import Absent, Action, Check, Foreign, Found, Known, Observed, Unread, Violation
 from mutualtls.core.facts import Facts
+from mutualtls.core.formats import Further
 from mutualtls.core.identity import Encoding, IdentityStatus, Usage
 from mutualtls.core.keys import KeyType
 from mutualtls.core.names import Names
@@ -166,6 +167,11 @@ def planted(*, made: str | None = None, policy: str = "Never") -> Change:
     return plant
 
 
+def asking(**formats: Any) -> Change:
+    """Ask for formats that there are not."""
+    return lambda o: replace(o, identity=an_identity(formats=formats))
+
+
 OTHER_CA = CAInUse(chain_hash="another", validity=default_signer().issuing.validity)
 
 
@@ -291,6 +297,16 @@ CASES = [
         Reason.RENEWAL_DUE,
         Action.ISSUE,
         id="though nothing can be signed",
+    ),
+    pytest.param(
+        checks.formats_differ, asking(der={}), Reason.FORMATS_CHANGED, Action.WRITE_FORMATS, id="another format"
+    ),
+    pytest.param(
+        checks.formats_differ,
+        both(asking(der={}), holding(further=Further(made_from="", files={}))),
+        Reason.FORMATS_DAMAGED,
+        Action.WRITE_FORMATS,
+        id="a further file is damaged",
     ),
     pytest.param(
         checks.bundle_is_old, trusting(bundle_hash="new"), Reason.BUNDLE_OLD, Action.WRITE_BUNDLE, id="new bundle"

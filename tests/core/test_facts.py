@@ -40,6 +40,7 @@ from core.builders import (
 from mutualtls.core import bundle, desired, facts, issue, keys, labels, secret, times
 from mutualtls.core.facts import Damage, Facts
 from mutualtls.core.identity import Algorithm, Encoding, Usage
+from mutualtls.core.keys import KeyType
 from mutualtls.core.names import Names, Subject
 from mutualtls.core.reasons import Reason
 from mutualtls.core.secret import Owned
@@ -627,3 +628,49 @@ def test_two_versions_of_one_object_differ_in_version_only() -> None:
     assert secret.parse(body["metadata"]).resource_version != secret.parse(again["metadata"]).resource_version
     assert timedelta() < facts_of(body).not_after - facts_of(body).not_before
     assert RSA != facts_of(body).key
+
+
+# A key that is to be kept
+
+KEPT = [
+    pytest.param(P256, Encoding.PKCS8, P256, True, id="as it was"),
+    pytest.param(P256, Encoding.SEC1, P256, True, id="in another encoding"),
+    pytest.param(RSA, Encoding.PKCS1, RSA, True, id="RSA"),
+    pytest.param(ED25519, Encoding.PKCS8, ED25519, True, id="Ed25519"),
+    pytest.param(P256, Encoding.PKCS8, P384, False, id="another size is asked for"),
+    pytest.param(P256, Encoding.PKCS8, RSA, False, id="another algorithm is asked for"),
+]
+
+
+@pytest.mark.parametrize(("kind", "encoding", "asked", "is_kept"), KEPT)
+@pytest.mark.parametrize("beside", [{}, {"tls.crt": "bm8="}, {"ca.crt": None}])
+def test_a_key_is_kept_that_is_recorded_and_fits(
+    kind: KeyType, encoding: Encoding, asked: KeyType, beside: dict[str, Any], *, is_kept: bool
+) -> None:
+    """Whatever is beside it."""
+    body = {"data": {"tls.key": base64.b64encode(keys.to_pem(key(kind), encoding)).decode()} | beside}
+    recorded = keys.public_key_hash(key(kind).public_key())
+    kept = facts.kept_key(body, public_key_hash=recorded, kind=asked)
+
+    assert is_kept is (kept is not None)
+    assert kept is None or kept.public_key() == key(kind).public_key()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({}, id="no Secret"),
+        pytest.param({"data": {}}, id="no key"),
+        pytest.param({"data": {"tls.key": ""}}, id="empty"),
+        pytest.param({"data": {"tls.key": "?"}}, id="not base64"),
+        pytest.param({"data": {"tls.key": "bm8="}}, id="not a key"),
+        pytest.param(
+            {"data": {"tls.key": base64.b64encode(keys.to_pem(key(P256, 1), Encoding.PKCS8)).decode()}}, id="another"
+        ),
+    ],
+)
+def test_a_key_that_is_not_the_recorded_one_is_not_kept(body: dict[str, Any]) -> None:
+    """It may be known to others, or be none."""
+    recorded = keys.public_key_hash(key(P256).public_key())
+
+    assert facts.kept_key(body, public_key_hash=recorded, kind=P256) is None

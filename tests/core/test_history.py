@@ -9,7 +9,7 @@ import pytest
 from core.builders import MINUTE, NOW, SECOND, an_identity
 from mutualtls.core.checks import Contest
 from mutualtls.core.identity import Identity
-from mutualtls.history import Mends, Pace
+from mutualtls.history import Mends, Pace, Places
 
 WINDOW = 10 * MINUTE
 
@@ -152,3 +152,37 @@ def test_who_comes_late_has_the_turn_still(late: timedelta) -> None:
     later = NOW + late + MINUTE
     assert pace.turn("third", later) is None
     assert later + SECOND == pace.turn("fourth", later)
+
+
+# Places
+
+
+def test_there_are_so_many_places_and_a_line() -> None:
+    """Who stood in line first is told when there is a place again."""
+    places = Places(2)
+
+    assert [True, True, False, False, False] == [places.take(name) for name in ("a", "b", "c", "d", "c")]
+    assert "c" == places.leave()
+    assert places.take("c")
+    assert ["d", None] == [places.leave(), places.leave()]
+
+
+def test_who_came_by_itself_stands_in_line_no_more() -> None:
+    """Or it would be told in another's stead."""
+    places = Places(1)
+    taken = [places.take("a"), places.take("b"), places.take("c")]
+
+    assert [True, False, False] == taken
+    assert "b" == places.leave()
+    assert places.take("c")
+    assert places.leave() is None
+
+
+def test_a_place_is_not_lost_by_who_does_not_come() -> None:
+    """It is free for anybody, who looks again after a while."""
+    places = Places(1)
+    taken = [places.take("a"), places.take("gone"), places.take("b")]
+
+    assert [True, False, False] == taken
+    assert "gone" == places.leave()
+    assert places.take("b")

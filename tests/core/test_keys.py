@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 
 from core.builders import ED25519, KEY_TYPES, P256, P384, P521, RSA, key
 from mutualtls.core import keys
@@ -67,6 +69,42 @@ def encrypted() -> bytes:
 def plain(of: ed448.Ed448PrivateKey) -> bytes:
     """Write a key of an algorithm that is none of ours."""
     return of.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def rsa_of(**changed: int) -> bytes:
+    """Write an RSA key some of whose numbers are others: PKCS#1 by hand, as cryptography would not write it."""
+    made = key(RSA)
+    assert isinstance(made, rsa.RSAPrivateKey)
+    of = made.private_numbers()
+    numbers = {"n": of.public_numbers.n, "e": of.public_numbers.e}
+    numbers |= {name: getattr(of, name) for name in ("d", "p", "q", "dmp1", "dmq1", "iqmp")} | changed
+    integers = [number.to_bytes(number.bit_length() // 8 + 1, "big") for number in (0, *numbers.values())]
+    der = der_of(0x30, b"".join(der_of(0x02, integer) for integer in integers))
+    return b"-----BEGIN RSA PRIVATE KEY-----\n" + base64.encodebytes(der) + b"-----END RSA PRIVATE KEY-----\n"
+
+
+def der_of(tag: int, content: bytes) -> bytes:
+    """Write one value in DER, with its length in two bytes, or in one where it must be."""
+    length = len(content)
+    if length < 0x80:
+        return bytes([tag, length]) + content
+    return bytes([tag, 0x81, length] if length < 0x100 else [tag, 0x82, length >> 8, length & 0xFF]) + content
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [pytest.param({name: 3}, id=name) for name in ("p", "q", "d", "dmp1", "dmq1", "iqmp")]
+    + [
+        pytest.param({"n": (1 << 2047) + 1}, id="modulus"),
+        pytest.param({"p": 1, "q": 1, "n": 1 << 2047 | 1}, id="factors of one"),
+        pytest.param({"n": (1 << 8192) + 1}, id="more than 8192 bits"),
+    ],
+)
+def test_an_rsa_key_that_does_not_work_is_refused(changed: dict[str, int]) -> None:
+    """Though its primes are not tested, which would hold everything up for seconds."""
+    assert key(RSA).public_key() == keys.from_pem(rsa_of()).public_key()
+    with pytest.raises(ValueError, match="private key"):
+        keys.from_pem(rsa_of(**changed))
 
 
 @pytest.mark.parametrize(

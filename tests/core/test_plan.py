@@ -38,6 +38,7 @@ from mutualtls.core.authority import OnNotPermitted
 from mutualtls.core.checks import Absent, Action, Contest, Foreign, Known, Observed, Seen, Unread
 from mutualtls.core.errors import Fault, SpecError
 from mutualtls.core.facts import Facts
+from mutualtls.core.formats import Further
 from mutualtls.core.plan import Decision
 from mutualtls.core.reasons import Reason
 from mutualtls.core.status import CertificateStatus
@@ -264,6 +265,15 @@ def test_the_bundle_of_what_is_refused_is_kept_current(reason: Reason) -> None:
     assert Action.READ is refusal(unread, reason).action
     assert Action.NOTHING is refusal(after(missing), reason).action
     assert Action.NOTHING is refusal(after(lambda o: replace(o, found=damaged(Reason.KEY_MISMATCH))), reason).action
+
+
+def test_a_contested_bundle_is_left_alone_where_no_leaf_can_be_made() -> None:
+    """Or the two writers would go on for ever."""
+    contest = Contest(by="rival", times=3, over=NOW + MINUTE)
+    decision = decide(replace(after(suspended, trusting(NEW_BUNDLE), due), contest=contest))
+
+    assert (Action.NOTHING, Reason.SECRET_CONTESTED) == (decision.action, decision.reason)
+    assert decision.look_again == NOW + MINUTE
 
 
 def test_files_are_as_good_as_they_were_where_the_authoritys_spec_is_faulty() -> None:
@@ -588,6 +598,14 @@ def foreign(o: Observed) -> Observed:
     return replace(o, found=Foreign(holder="helm", seen=NOW))
 
 
+def further_harmed(o: Observed) -> Observed:
+    """Have damaged a file that a format asks for."""
+    if not isinstance(o.found, Known):
+        raise TypeError("programming error: nothing is known")
+    harmed = msgspec.structs.replace(o.facts, further=Further(made_from="", files={}))
+    return replace(o, identity=an_identity(formats={"der": {}}), found=replace(o.found, files=harmed))
+
+
 LEFT_ALONE = [
     pytest.param(missing, Reason.SECRET_MISSING, False, id="deleted"),
     pytest.param(harmed(Reason.SECRET_INCOMPLETE), Reason.SECRET_INCOMPLETE, False, id="a file is missing"),
@@ -596,6 +614,7 @@ LEFT_ALONE = [
     pytest.param(harmed(Reason.SECRET_TYPE_WRONG), Reason.SECRET_TYPE_WRONG, False, id="another type"),
     pytest.param(harmed(Reason.SECRET_IMMUTABLE), Reason.SECRET_IMMUTABLE, False, id="immutable"),
     pytest.param(trusting(NEW_BUNDLE), Reason.BUNDLE_OLD, False, id="another bundle"),
+    pytest.param(further_harmed, Reason.FORMATS_DAMAGED, False, id="a further file"),
     pytest.param(drifted, Reason.METADATA_DRIFTED, True, id="other labels"),
 ]
 

@@ -20,6 +20,7 @@ from core.builders import (
     MINUTE,
     NOW,
     P256,
+    PKCS12,
     SECOND,
     Home,
     Signer,
@@ -636,6 +637,9 @@ specs = st.fixed_dictionaries(
                 {"algorithm": "RSA"},
                 {"algorithm": "RSA", "encoding": "PKCS1"},
             ]
+        ),
+        "formats": st.fixed_dictionaries(
+            {}, optional={"combinedPEM": st.just({}), "der": st.just({}), "pkcs12": st.just(PKCS12)}
         ),
         "secret": st.fixed_dictionaries(
             {},

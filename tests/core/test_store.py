@@ -12,6 +12,7 @@ import pytest
 from core.builders import (
     HOUR,
     NOW,
+    PKCS12,
     SECOND,
     UID,
     an_identity,
@@ -658,3 +659,35 @@ def test_only_leaves_of_the_authority_are_found() -> None:
 def test_the_name_of_a_ca_secret_tells_its_authority(name: str, authority: str | None) -> None:
     """And no other name does."""
     assert authority == next(iter(labels.parse_ca_secret_name(name) or [None]))
+
+
+# Passwords
+
+
+def test_identities_are_found_by_their_password() -> None:
+    """Until they name another, or none."""
+    store = with_identity(5, formats={"pkcs12": PKCS12})
+    assert (KEY,) == store.identities_of_password("shop", "stores")
+    assert store.identities_of_password("other", "stores") == ()
+
+    store.note_identity(identity_body(version=6, formats={"pkcs12": {"passwordSecretRef": {"name": "next"}}}))
+    assert store.identities_of_password("shop", "stores") == ()
+    assert (KEY,) == store.identities_of_password("shop", "next")
+
+    store.note_identity(identity_body(version=7))
+    assert store.identities_of_password("shop", "next") == ()
+
+
+@pytest.mark.parametrize(
+    ("marked", "is_password"),
+    [
+        pytest.param({labels.PART: "password"}, True, id="labelled"),
+        pytest.param({labels.PART: "files"}, False, id="files"),
+        pytest.param({}, False, id="not labelled"),
+    ],
+)
+def test_a_password_is_told_by_its_label(marked: dict[str, str], *, is_password: bool) -> None:
+    """By nothing else."""
+    body = secret_of(observed(an_identity()))
+
+    assert is_password is secret.parse(body["metadata"] | {"labels": marked}).is_password

@@ -15,7 +15,7 @@ import yaml
 from msgspec import inspect
 
 from mutualtls.core import authority as authorities
-from mutualtls.core import desired, identity, labels, times, trust
+from mutualtls.core import desired, formats, identity, labels, times, trust
 from mutualtls.core.authority import Authority, AuthoritySpec
 from mutualtls.core.desired import Wanted
 from mutualtls.core.errors import SpecError
@@ -178,7 +178,7 @@ def _verdict(body: dict[str, Any], judge: Authority | None, namespace_labels: Ma
     if unknown:
         return Verdict(is_good=False, lines=(f"{_title(body)}: refused (InvalidSpec)", *unknown))
     title = f"{_title(body)}: would be issued by authority {offered.name}"
-    return Verdict(is_good=True, lines=(title, *_described(wanted), *_what_is_not_known(of, judge, {})))
+    return Verdict(is_good=True, lines=(title, *_described(of, wanted), *_what_is_not_known(of, judge, {})))
 
 
 def _what_is_not_known(
@@ -199,7 +199,7 @@ def _empty_authority(name: str) -> Authority:
     return authorities.parse({"metadata": metadata})
 
 
-def _described(wanted: Wanted) -> Iterator[str]:
+def _described(of: Identity, wanted: Wanted) -> Iterator[str]:
     held, renewed = wanted.names, times.format_duration(wanted.renew_before)
     subject = held.subject
     rows = (
@@ -218,6 +218,7 @@ def _described(wanted: Wanted) -> Iterator[str]:
         ("key", [str(wanted.key)]),
         ("life", [f"{times.format_duration(wanted.duration)}, renewed {renewed} or a little more before its end"]),
         ("secret", [wanted.secret_name]),
+        ("further files", formats.names(of.spec.formats)),
     )
     for name, values in rows:
         if text := ", ".join(filter(None, values)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -103,17 +104,25 @@ def check(
     raise typer.Exit(code=0 if all(verdict.is_good for verdict in found) else 1)
 
 
-def _run(chosen: object) -> None:
+def _run(chosen: object) -> NoReturn:
+    """Run the operator and end the process."""
     import uvloop  # noqa: PLC0415 - so that --help is quick
 
     from mutualtls import running, settings  # noqa: PLC0415 - only after Kopf's import of the client is blocked
 
     assert isinstance(chosen, settings.Settings)  # noqa: S101 - tells the type checker
+    code = 0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(running.run(chosen))
         except running.EndedError as error:
-            _fail(str(error))
+            typer.echo(f"mutualtls: {error}", err=True)
+            code = 1
+        # All is closed. A thread may still be making a large RSA key, which Python would wait for longer than kubelet.
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _fail(message: str, *, code: int = 1) -> NoReturn:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 
-from mutualtls.core import desired, times
+from mutualtls.core import desired, formats, times
 from mutualtls.core.desired import Wanted
 from mutualtls.core.facts import Damage, Facts
+from mutualtls.core.formats import Password
 from mutualtls.core.identity import Identity, RotationPolicy
 from mutualtls.core.reasons import Reason
 from mutualtls.core.trust import Trust
@@ -32,6 +33,8 @@ class Action(Enum):
     """The same, but delete the Secret first: its type or immutability cannot be changed."""
     WRITE_BUNDLE = auto()
     """Write ca.crt alone."""
+    WRITE_FORMATS = auto()
+    """Write the further files anew with the key and the leaf that are there, and ca.crt."""
     WRITE_METADATA = auto()
     """Write labels, annotations and ownerReferences alone."""
     REMOVE = auto()
@@ -92,6 +95,8 @@ class Seen:
     found: Found
     now: datetime
     contest: Contest | None = None
+    password: Password | None = None
+    """What is known of the password of its stores; None where it asks for none."""
     left_behind: tuple[str, ...] = ()
     """Names of Secrets that this identity had before it asked for the one it has now."""
 
@@ -109,8 +114,21 @@ class Seen:
 
     @property
     def has_old_bundle(self) -> bool:
-        """Whether there are such files, with another bundle than the authority's."""
-        return self.has_facts and bool(self.trust.bundle) and self.facts.bundle_hash != self.trust.bundle_hash
+        """Whether there are such files with another bundle than the authority's, be it in a trust store."""
+        if not self.has_facts or not self.trust.bundle:
+            return False
+        further = self.facts.further
+        in_store = further.bundle_hash if further and self._can_write_stores else ""
+        return self.facts.bundle_hash != self.trust.bundle_hash or in_store not in {"", self.trust.bundle_hash}
+
+    @property
+    def bundle_action(self) -> Action:
+        """What mends an old bundle: ca.crt alone, where there is no trust store to be written with it."""
+        return Action.WRITE_FORMATS if self._can_write_stores else Action.WRITE_BUNDLE
+
+    @property
+    def _can_write_stores(self) -> bool:
+        return self.password is not None and self.password.fault is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,12 +304,26 @@ def certificate_is_near_expiry(o: Observed) -> Violation | None:
     return Violation(reason=Reason.RENEWAL_DUE, message=message)
 
 
+def formats_differ(o: Observed) -> Violation | None:
+    """The further files are of other formats, of another leaf or password than asked, or not as they were written."""
+    version = o.password.version if o.password else ""
+    asked = formats.made_from(o.identity.spec.formats, leaf=o.facts.fingerprint, password_version=version)
+    made = o.facts.further.made_from if o.facts.further else None
+    if asked == made:
+        return None
+    if made == "":
+        message = "a file that spec.formats asked for is missing, or is not as it was written"
+        return Violation(reason=Reason.FORMATS_DAMAGED, message=message, action=Action.WRITE_FORMATS)
+    message = "the further files are not what spec.formats asks for, or their password has changed"
+    return Violation(reason=Reason.FORMATS_CHANGED, message=message, action=Action.WRITE_FORMATS)
+
+
 def bundle_is_old(o: Observed) -> Violation | None:
     """The bundle is not the authority's."""
-    if o.facts.bundle_hash == o.trust.bundle_hash:
+    if not o.has_old_bundle:
         return None
-    message = f"ca.crt is not the bundle of authority {o.trust.name}"
-    return Violation(reason=Reason.BUNDLE_OLD, message=message, action=Action.WRITE_BUNDLE)
+    message = f"the bundle is not that of authority {o.trust.name}"
+    return Violation(reason=Reason.BUNDLE_OLD, message=message, action=o.bundle_action)
 
 
 def metadata_drifted(o: Observed) -> Violation | None:
@@ -335,6 +367,7 @@ CHECKS: tuple[Check, ...] = (
     certificate_has_expired,  # before renewal, to be named as what it is
     certificate_is_near_expiry,
     issuer_was_replaced,  # at a pace, so after all that cannot wait
+    formats_differ,  # before the bundle, which it writes, too
     bundle_is_old,  # after all that writes the bundle, too
     metadata_drifted,
     old_secret_is_left,  # when all is well with the new one

@@ -13,6 +13,7 @@ from mutualtls.core import constraints, judge, labels, names, selectors, times, 
 from mutualtls.core.authority import RESERVED_PREFIXES
 from mutualtls.core.constraints import NameConstraints
 from mutualtls.core.errors import Fault, SpecError
+from mutualtls.core.formats import PASSWORD_FIELD, Password
 from mutualtls.core.identity import (
     Algorithm,
     DeletionPolicy,
@@ -61,14 +62,21 @@ class Wanted:
     """uid for the ownerReference by which the Secret goes with its identity; None under Retain."""
 
 
-def wanted(identity: Identity, trust: Trust, namespace_labels: Mapping[str, str] | None = None) -> Wanted:
+def wanted(
+    identity: Identity,
+    trust: Trust,
+    namespace_labels: Mapping[str, str] | None = None,
+    password: Password | None = None,
+) -> Wanted:
     """Work out what an identity asks for.
 
     `namespace_labels` are those of its namespace; None where they are not known, and then a permit counts only if it is
-    for all namespaces.
+    for all namespaces. `password` is what is known of that of its stores; None where none are asked for, or it is not
+    to be judged.
 
     Raises:
-        SpecError: it asks for what may not be had (NotPermitted) or cannot be (InvalidSpec); all faults at once. A
+        SpecError: it asks for what may not be had (NotPermitted) or cannot be (InvalidSpec), or the password that it
+            names cannot be used (PasswordMissing); all faults at once. A
             right that is missing is the reason even beside other faults, or one would keep files that are to be
             removed; AuthorityNotReady where the authority's own spec is faulty, as nothing can be judged by it.
     """
@@ -89,8 +97,10 @@ def wanted(identity: Identity, trust: Trust, namespace_labels: Mapping[str, str]
         *_constraint_faults(claims, trust),
         *_prefix_faults(spec, trust),
     ]
-    if invalid or refused:
-        raise SpecError(Reason.NOT_PERMITTED if refused else Reason.INVALID_SPEC, [*invalid, *refused])
+    missing = list(_password_faults(password))
+    if invalid or refused or missing:
+        reason = Reason.INVALID_SPEC if invalid else Reason.PASSWORD_MISSING
+        raise SpecError(Reason.NOT_PERMITTED if refused else reason, [*invalid, *refused, *missing])
     duration = times.parse_duration(spec.duration) if spec.duration else trust.leaf_duration
     secret = spec.secret
     return Wanted(
@@ -115,6 +125,11 @@ def wanted(identity: Identity, trust: Trust, namespace_labels: Mapping[str, str]
         },
         owner_uid=identity.uid if secret.deletion_policy == DeletionPolicy.DELETE else None,
     )
+
+
+def _password_faults(password: Password | None) -> Iterator[Fault]:
+    if password is not None and password.fault:
+        yield Fault(field=PASSWORD_FIELD, message=password.fault)
 
 
 def _unreadable(identity: Identity) -> list[Fault]:

@@ -15,7 +15,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mutualtls.core import bundle, desired, issue, keys, times
+from mutualtls.core import bundle, desired, formats, issue, keys, labels, times
+from mutualtls.core.formats import Further
 from mutualtls.core.identity import Algorithm, Encoding, Usage
 from mutualtls.core.names import Names, Subject
 from mutualtls.core.reasons import Reason
@@ -39,7 +40,7 @@ _UNREADABLE = (
 """All that cryptography raises over certificates that somebody else made."""
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """What is known of a key, a certificate and a bundle that fit together. Nothing in it is secret."""
 
     serial_number: str
@@ -55,6 +56,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     size: int
     encoding: Encoding
     bundle_hash: str
+    further: Further | None = None
+    """What is recorded of the files that `spec.formats` asked for; None where we put none there."""
 
     @property
     def key(self) -> keys.KeyType:
@@ -124,7 +127,44 @@ def read(secret: Mapping[str, Any]) -> Facts | Damage:
         key, chain, ca = (base64.b64decode(data[name], validate=True) for name in FILES)
     except binascii.Error:
         return Damage(reason=Reason.SECRET_UNREADABLE, message="secret is not base64")
-    return _read_files(key, chain, ca)
+    read = _read_files(key, chain, ca)
+    if isinstance(read, Damage):
+        return read
+    return msgspec.structs.replace(read, further=formats.found(_further_noted(secret), data))
+
+
+class _Noted(msgspec.Struct):
+    """What of the annotation a reading takes over. All else is read from the files themselves."""
+
+    further: Further | None = None
+
+
+def _further_noted(secret: Mapping[str, Any]) -> Further | None:
+    noted = (secret["metadata"].get("annotations") or {}).get(labels.FACTS)
+    try:
+        return msgspec.json.decode(noted, type=_Noted).further if noted else None
+    except (msgspec.ValidationError, msgspec.DecodeError):
+        return None
+
+
+def kept_key(secret: Mapping[str, Any], *, public_key_hash: str, kind: keys.KeyType) -> keys.PrivateKey | None:
+    """Take the key out of a Secret, in whatever state it is, if it is the recorded one and fits what is asked for."""
+    try:
+        key = keys.from_pem(base64.b64decode((secret.get("data") or {}).get(TLS_KEY) or "", validate=True))
+    except ValueError:
+        return None
+    public = key.public_key()
+    return key if keys.public_key_hash(public) == public_key_hash and keys.type_of(public) == kind else None
+
+
+def key_and_chain(secret: Mapping[str, Any]) -> tuple[keys.PrivateKey, list[x509.Certificate]]:
+    """Take the key and its chain out of a Secret whose files were found good.
+
+    Raises:
+        ValueError: they are not.
+    """
+    key, chain = (base64.b64decode(secret["data"][name]) for name in (TLS_KEY, TLS_CRT))
+    return keys.from_pem(key), x509.load_pem_x509_certificates(chain)
 
 
 def _read_files(key_pem: bytes, chain_pem: bytes, ca: bytes) -> Facts | Damage:

@@ -53,6 +53,13 @@ class DeletionPolicy(StrEnum):
     RETAIN = "Retain"
 
 
+class Profile(StrEnum):
+    """How PKCS#12 stores are encrypted."""
+
+    MODERN = "Modern"
+    LEGACY = "Legacy"
+
+
 class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """Base of everything typed: camelCase in JSON, defaults left out."""
 
@@ -125,6 +132,73 @@ class SecretSpec(Resource, frozen=True, kw_only=True):
         DeletionPolicy,
         schema.field("Delete (default) removes the Secret together with the identity, Retain leaves it."),
     ] = DeletionPolicy.DELETE
+
+
+class CombinedPEMFormat(Resource, frozen=True, kw_only=True):
+    """tls.pem: the private key, then the certificate and its intermediates."""
+
+
+class DERFormat(Resource, frozen=True, kw_only=True):
+    """key.der: the private key in the form that privateKey.encoding says; tls.der: the certificate alone."""
+
+
+class SecretKeyReference(Resource, frozen=True, kw_only=True):
+    """A value in a Secret of the same namespace."""
+
+    name: Annotated[
+        str,
+        schema.text(
+            "Name of the Secret. It must have the label mutualtls.dev/part: password.",
+            longest=253,
+            pattern=schema.DNS_SUBDOMAIN,
+        ),
+    ]
+    key: Annotated[
+        str,
+        schema.text("Key in its data. Defaults to password.", longest=253, pattern="^[-._a-zA-Z0-9]+$"),
+    ] = "password"
+
+
+class PKCS12Format(Resource, frozen=True, kw_only=True):
+    """keystore.p12: key, certificate and intermediates; truststore.p12: all roots of the CA bundle.
+
+    Java loads both, also where it expects JKS.
+    """
+
+    password_secret_ref: Annotated[
+        SecretKeyReference,
+        schema.field(
+            "The password of both stores: UTF-8 of at most 1024 bytes without line breaks; Java takes ASCII only. When "
+            "it changes, the stores are written anew."
+        ),
+    ]
+    profile: Annotated[
+        Profile,
+        schema.field(
+            "Modern (default) encrypts by PBES2 with AES-256 and HMAC-SHA-256; Legacy by SHA-1 and triple DES, for "
+            "readers that know nothing else, such as Java before 8u301."
+        ),
+    ] = Profile.MODERN
+
+
+class FormatsSpec(Resource, frozen=True, kw_only=True):
+    """Further files in the Secret, beside tls.key, tls.crt and ca.crt. An empty object asks for a format."""
+
+    combined_pem: Annotated[
+        CombinedPEMFormat | None,
+        schema.field("tls.pem: the private key, then the certificate and its intermediates."),
+    ] = msgspec.field(default=None, name="combinedPEM")
+    der: Annotated[
+        DERFormat | None,
+        schema.field("key.der and tls.der: the private key, and the certificate without its intermediates."),
+    ] = None
+    pkcs12: Annotated[
+        PKCS12Format | None,
+        schema.field(
+            "keystore.p12, with key, certificate and intermediates, and truststore.p12, with all roots of the CA "
+            "bundle. Java loads both, also where it expects JKS."
+        ),
+    ] = None
 
 
 _ONE_NAME_AT_LEAST = schema.rule(
@@ -313,6 +387,9 @@ class IdentitySpec(Resource, frozen=True, kw_only=True):
         PrivateKeySpec, schema.field("How the private key is made and written.", _SIZE_FITS, _ENCODING_FITS)
     ] = PrivateKeySpec()
     secret: Annotated[SecretSpec, schema.field("The Secret that receives the files.")] = SecretSpec()
+    formats: Annotated[
+        FormatsSpec, schema.field("Further files in the Secret, beside tls.key, tls.crt and ca.crt.")
+    ] = FormatsSpec()
     suspend: Annotated[
         bool,
         schema.field(

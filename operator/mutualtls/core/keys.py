@@ -26,6 +26,7 @@ _FORMATS = {
 }
 _HEADERS = {b"PRIVATE KEY": Encoding.PKCS8, b"RSA PRIVATE KEY": Encoding.PKCS1, b"EC PRIVATE KEY": Encoding.SEC1}
 _RSA_EXPONENT = 65537
+_LARGEST_RSA = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ def to_pem(key: PrivateKey, encoding: Encoding) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, _FORMATS[encoding], serialization.NoEncryption())
 
 
+def to_der(key: PrivateKey, encoding: Encoding) -> bytes:
+    """Write a private key as unencrypted DER."""
+    return key.private_bytes(serialization.Encoding.DER, _FORMATS[encoding], serialization.NoEncryption())
+
+
 def from_pem(pem: bytes) -> PrivateKey:
     """Read an unencrypted private key of one of the algorithms we know.
 
@@ -67,12 +73,38 @@ def from_pem(pem: bytes) -> PrivateKey:
         ValueError: anything else. The text of the error holds nothing of the input.
     """
     try:
-        key = serialization.load_pem_private_key(pem, password=None)
+        key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ValueError(f"not an unencrypted PEM private key ({type(error).__name__})") from None
     if not isinstance(key, PrivateKey):
         raise ValueError("a private key of an algorithm that is not supported")
+    if isinstance(key, rsa.RSAPrivateKey):
+        _check_rsa(key)
     return key
+
+
+def _check_rsa(key: rsa.RSAPrivateKey) -> None:
+    """Check that all numbers of an RSA key fit together, without testing primes.
+
+    OpenSSL's own validation does test them, which takes seconds for 8192 bits and holds up every thread meanwhile. It
+    would tell nothing more of a key whose modulus we have made: who has factors of that has its primes.
+    """
+    if key.key_size > _LARGEST_RSA:
+        raise ValueError(f"an RSA private key of more than {_LARGEST_RSA} bits")
+    numbers = key.private_numbers()
+    p, q, d = numbers.p, numbers.q, numbers.d
+    e, n = numbers.public_numbers.e, numbers.public_numbers.n
+    are_factors = p > 1 and q > 1 and p * q == n
+    if not are_factors or any(
+        (
+            d * e % (p - 1) != 1,
+            d * e % (q - 1) != 1,
+            numbers.dmp1 != d % (p - 1),
+            numbers.dmq1 != d % (q - 1),
+            numbers.iqmp * q % p != 1,
+        )
+    ):
+        raise ValueError("an RSA private key whose numbers do not fit together")
 
 
 def encoding_of(pem: bytes) -> Encoding | None:

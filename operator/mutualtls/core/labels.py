@@ -21,12 +21,14 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 """Label for people (`kubectl get -l`). We select by `PART`, never by this."""
 
 PART = f"{GROUP}/part"
-"""Label that our watch selects. One of `PART_FILES`, `PART_CA`, `PART_LEDGER`."""
+"""Label that our watch selects. One of `PART_FILES`, `PART_CA`, `PART_PASSWORD`, `PART_LEDGER`."""
 
 PART_FILES = "files"
 """The Secret of an identity: key, certificate, bundle."""
 PART_CA = "ca"
 """The Secret of one CA generation, in the operator's namespace."""
+PART_PASSWORD = "password"
+"""A Secret of the user's with a password for stores. Without the label an identity could have any Secret tried out."""
 PART_LEDGER = "ledger"
 """The ConfigMap in which an authority's CA generations are recorded, in the operator's namespace."""
 

@@ -20,18 +20,21 @@ MENDED = frozenset(
         Reason.SECRET_IMMUTABLE,
         Reason.KEY_MISMATCH,
         Reason.BUNDLE_OLD,
+        Reason.FORMATS_DAMAGED,
         Reason.METADATA_DRIFTED,
     }
 )
 """What somebody else did to a Secret, when the spec asked for nothing new."""
 
-_MAKES_A_LEAF = frozenset({Action.ISSUE, Action.REPLACE})
+MENDS_FILES = frozenset({Action.WRITE_BUNDLE, Action.WRITE_FORMATS})
+MAKES_A_LEAF = frozenset({Action.ISSUE, Action.REPLACE})
 _STILL_GOOD = frozenset(
     {
         Reason.RENEWAL_DUE,
         Reason.ISSUER_REPLACED,
         Reason.REISSUE_ORDERED,
         Reason.BUNDLE_OLD,
+        Reason.FORMATS_CHANGED,
         Reason.METADATA_DRIFTED,
         Reason.SECRET_MOVED,
     }
@@ -66,7 +69,7 @@ def decide(o: Observed, *, conflict_retry: timedelta, sweep: timedelta, move_gra
         return _wait(violation, look_again=o.now + conflict_retry)
     if o.contest is not None and violation.reason in MENDED and violation.action is not Action.READ:
         return _contested(o, violation, o.contest)
-    if violation.action in _MAKES_A_LEAF and (why_not := _why_no_leaf(o, violation)):
+    if violation.action in MAKES_A_LEAF and (why_not := _why_no_leaf(o, violation)):
         return _without_leaf(o, violation, why_not)
     return Decision(
         action=violation.action,
@@ -103,7 +106,7 @@ def _despite_refusal(seen: Seen, reason: Reason) -> Action:
     is_there = isinstance(seen.found, Known) or seen.left_behind
     if is_there and reason is Reason.NOT_PERMITTED and seen.trust.on_not_permitted is OnNotPermitted.DELETE:
         return Action.REMOVE
-    return Action.WRITE_BUNDLE if seen.has_old_bundle and seen.contest is None else Action.NOTHING
+    return seen.bundle_action if seen.has_old_bundle and seen.contest is None else Action.NOTHING
 
 
 def without_authority(name: str) -> Decision:
@@ -130,10 +133,12 @@ def _without_leaf(o: Observed, violation: Violation, why_not: tuple[Reason, str]
     """Do what needs no leaf, which is keeping the bundle current; otherwise wait."""
     reason, message = why_not
     is_ready = violation.reason in _STILL_GOOD and o.has_facts
-    action = Action.WRITE_BUNDLE if o.has_old_bundle else Action.NOTHING
+    if o.has_old_bundle and o.contest is not None:
+        return _contested(o, violation, o.contest)
+    action = o.bundle_action if o.has_old_bundle else Action.NOTHING
     return Decision(
         action=action,
-        reason=Reason.BUNDLE_OLD if action == Action.WRITE_BUNDLE else reason,
+        reason=Reason.BUNDLE_OLD if o.has_old_bundle else reason,
         message=f"{message}; {violation.message}",
         is_ready=is_ready,
         look_again=o.facts.not_after if is_ready else None,

@@ -31,12 +31,15 @@ class Reason(StrEnum):
 
     # Why a Secret is changed without a new certificate.
     BUNDLE_OLD = "BundleOld"
+    FORMATS_CHANGED = "FormatsChanged"
+    FORMATS_DAMAGED = "FormatsDamaged"
     METADATA_DRIFTED = "MetadataDrifted"
     SECRET_MOVED = "SecretMoved"
 
     # Why nothing is done.
     INVALID_SPEC = "InvalidSpec"
     NOT_PERMITTED = "NotPermitted"
+    PASSWORD_MISSING = "PasswordMissing"
     SECRET_CONFLICT = "SecretConflict"
     SECRET_CONTESTED = "SecretContested"
     SUSPENDED = "Suspended"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,15 +21,18 @@ from mutualtls.core.status import CertificateStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """The data of a Secret. `key` is shown by no repr."""
+    """The data of a Secret. What holds a key is shown by no repr."""
 
     key: bytes = field(repr=False)
     chain: bytes
     ca: bytes
+    further: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """What `spec.formats` asks for, by the names of the files."""
 
     def encoded(self) -> dict[str, str]:
         """Write them as the API holds them."""
-        return {TLS_KEY: _base64(self.key), TLS_CRT: _base64(self.chain), CA_CRT: _base64(self.ca)}
+        files = {TLS_KEY: self.key, TLS_CRT: self.chain, CA_CRT: self.ca, **self.further}
+        return {name: _base64(content) for name, content in files.items()}
 
 
 def secret(identity: Identity, wanted: Wanted, facts: Facts, files: Files) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def secret_patch(
 
 def metadata_patch(identity: Identity, wanted: Wanted, facts: Facts, *, found: SecretMetadata) -> dict[str, Any]:
     """Write a merge patch that puts our labels, annotations and ownerReference right and leaves the files alone."""
-    data = {*found.owned.data, *FILES}
+    data = {*found.owned.data, *FILES, *(facts.further.files if facts.further else ())}
     return {"metadata": _metadata_patch(identity, wanted, found) | _noted(wanted, facts, data, found)}
 
 
@@ -73,6 +76,24 @@ def bundle_patch(facts: Facts, ca: bytes, *, found: SecretMetadata) -> dict[str,
         "metadata": {**precondition(found), "annotations": {labels.FACTS: _json(facts)}},
         "data": {CA_CRT: _base64(ca)},
     }
+
+
+def formats_patch(o: Seen, facts: Facts, further: Mapping[str, bytes], *, found: SecretMetadata) -> dict[str, Any]:
+    """Write a merge patch that brings other further files and the bundle, and leaves key and chain alone.
+
+    Metadata that is not as asked for is put right in the same write, where it is known what is.
+    """
+    data = {name: _base64(content) for name, content in ({CA_CRT: o.trust.bundle} | dict(further)).items()}
+    names = {*FILES, *further}
+    if isinstance(o, Observed):
+        metadata = _metadata_patch(o.identity, o.wanted, found) | _noted(o.wanted, facts, names, found)
+    else:
+        owned = msgspec.structs.replace(found.owned, data=tuple(sorted(names)))
+        metadata = {
+            **precondition(found),
+            "annotations": {labels.FACTS: _json(facts), labels.OWNED: _json(owned)},
+        }
+    return {"metadata": metadata, "data": _dropped(found.owned.data, names) | data}
 
 
 def precondition(found: SecretMetadata) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from mutualtls.core import desired, labels, times
+from mutualtls.core import desired, formats, labels, times
 from mutualtls.core.facts import FILES, Facts
 
 
@@ -31,6 +31,8 @@ class SecretMetadata:
     identity_uid: str | None
     """uid of the identity that owns the files, by our annotation."""
     identity_name: str | None
+    is_password: bool
+    """Whether it holds a password of a user's, by our label."""
     authority: str | None
     """Name of the authority that signed, by our label."""
     created: datetime
@@ -54,6 +56,7 @@ def parse(metadata: Mapping[str, Any]) -> SecretMetadata:
         resource_version=metadata["resourceVersion"],
         identity_uid=identity_uid,
         identity_name=annotations.get(labels.IDENTITY_NAME),
+        is_password=formats.is_password(metadata),
         authority=(metadata.get("labels") or {}).get(labels.AUTHORITY),
         created=times.from_rfc3339(metadata["creationTimestamp"]),
         owned=owned,

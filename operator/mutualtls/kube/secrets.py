@@ -20,7 +20,7 @@ from mutualtls.kube.store import Store, secret_key
 
 logger = logging.getLogger(__name__)
 
-SELECTOR = f"{labels.PART} in ({labels.PART_FILES},{labels.PART_CA})"
+SELECTOR = f"{labels.PART} in ({labels.PART_FILES},{labels.PART_CA},{labels.PART_PASSWORD})"
 _GONE = 410
 _RETRY_S = 1.0
 

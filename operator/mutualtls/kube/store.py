@@ -60,6 +60,7 @@ class Store:
         self._by_authority: dict[str, set[str]] = defaultdict(set)
         self._by_namespace: dict[str, set[str]] = defaultdict(set)
         self._by_secret: dict[str, set[str]] = defaultdict(set)
+        self._by_password: dict[str, set[str]] = defaultdict(set)
         self._by_identity: dict[str, tuple[str, ...]] = {}
 
     # Identities
@@ -85,6 +86,8 @@ class Store:
         self._by_authority[new.spec.authority].add(new.key)
         self._by_namespace[new.namespace].add(new.key)
         self._by_secret[f"{new.namespace}/{new.secret_name}"].add(new.key)
+        if (password := _password_key(new)) is not None:
+            self._by_password[password].add(new.key)
         return None if is_echo else new
 
     def drop_identity(self, key: str, uid: str) -> None:
@@ -129,11 +132,17 @@ class Store:
         """Keys of the identities whose files belong into a Secret: one, or several that contend for it."""
         return tuple(self._by_secret.get(f"{namespace}/{name}", ()))
 
+    def identities_of_password(self, namespace: str, name: str) -> tuple[str, ...]:
+        """Keys of the identities that name a Secret as the password of their stores."""
+        return tuple(self._by_password.get(f"{namespace}/{name}", ()))
+
     def _forget_dependencies(self, old: Identity | None) -> None:
         if old is not None:
             self._by_authority[old.spec.authority].discard(old.key)
             self._by_namespace[old.namespace].discard(old.key)
             self._by_secret[f"{old.namespace}/{old.secret_name}"].discard(old.key)
+            if (password := _password_key(old)) is not None:
+                self._by_password[password].discard(old.key)
 
     # Authorities and namespaces
 
@@ -252,6 +261,12 @@ class Store:
 
 def _identity_uid(record: SecretRecord | Vanished | None) -> str | None:
     return record.metadata.identity_uid if isinstance(record, SecretRecord) else None
+
+
+def _password_key(of: Identity) -> str | None:
+    """`NAMESPACE/NAME` of the Secret that holds the password of an identity's stores."""
+    stores = of.spec.formats.pkcs12
+    return f"{of.namespace}/{stores.password_secret_ref.name}" if stores else None
 
 
 def secret_key(metadata: Mapping[str, Any]) -> str:
