@@ -33,7 +33,12 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "cluster": ((*_PYTHON, "pytest", "-q", "-n3", "--dist=loadfile", "tests/cluster"),),
     "interrupted": ((*_PYTHON, "pytest", "-q", "-n3", "tests/interrupted"),),
 }
-FIX = ((*_RUFF, "check", "--fix", *SOURCES), (*_RUFF, "format", *SOURCES), (*_PYTHON, "devtools.crds"))
+FIX = (
+    (*_RUFF, "check", "--fix", *SOURCES),
+    (*_RUFF, "format", *SOURCES),
+    (*_PYTHON, "devtools.crds"),
+    (*_PYTHON, "cluster.conformance"),
+)
 
 console = Console(highlight=False)
 
@@ -71,7 +76,8 @@ def _timed(part: str) -> tuple[bool, float]:
 
 def _run(command: tuple[str, ...]) -> int:
     sys.stdout.flush()
-    return subprocess.run(command, cwd=ROOT, env=os.environ, check=False).returncode
+    paths = os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT / "tests")])
+    return subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": paths}, check=False).returncode
 
 
 if __name__ == "__main__":
