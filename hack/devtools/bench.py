@@ -153,8 +153,16 @@ async def _create(api: API, count: int) -> None:
 
 
 async def _wait_for_all(connection: session.Connection, count: int) -> None:
-    """Follow the identities until as many as were created are Ready."""
+    """Follow the identities until as many as were created are Ready.
+
+    The API server cuts a watch that it finds too slow. The next one begins with all that is there.
+    """
     ready: set[str] = set()
+    while len(ready) < count:
+        await _follow(connection, ready, count)
+
+
+async def _follow(connection: session.Connection, ready: set[str], count: int) -> None:
     url = f"{connection.server}{paths.IDENTITIES}"
     async with connection.session.get(url, params={"watch": "true"}, timeout=None) as response:
         async for line in lines(response.content):
