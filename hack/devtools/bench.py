@@ -156,10 +156,19 @@ async def _wait_for_all(connection: session.Connection, count: int) -> None:
     """Follow the identities until as many as were created are Ready.
 
     The API server cuts a watch that it finds too slow. The next one begins with all that is there.
+
+    Raises:
+        TimeoutExpiredError: they were not in time: the controller has missed some.
     """
     ready: set[str] = set()
-    while len(ready) < count:
-        await _follow(connection, ready, count)
+    patience_s = 60 + count / 20
+    try:
+        async with asyncio.timeout(patience_s):
+            while len(ready) < count:
+                await _follow(connection, ready, count)
+    except TimeoutError:
+        what = f"{count - len(ready)} of {count} identities are not ready after {patience_s:.0f} s"
+        raise operators.TimeoutExpiredError(what) from None
 
 
 async def _follow(connection: session.Connection, ready: set[str], count: int) -> None:
