@@ -556,7 +556,7 @@ def forged(home: Home, *, unique: str, is_ca: bool = True) -> CA:
         pytest.param(Role.ISSUING, lambda _: other_signer().issuing, id="an issuing CA of another root"),
         pytest.param(Role.ISSUING, lambda home: home.ca(ROOT), id="the root as issuing CA"),
         pytest.param(Role.ISSUING, lambda home: forged(home, unique="u/issuing/2"), id="of another number"),
-        pytest.param(Role.ISSUING, lambda home: forged(home, unique="u/root/1"), id="of another role"),
+        pytest.param(Role.ISSUING, lambda home: forged(home, unique=f"u/{Role.ROOT}/1"), id="of another role"),
         pytest.param(Role.ISSUING, lambda home: forged(home, unique="u"), id="of no number"),
         pytest.param(Role.ISSUING, lambda home: forged(home, unique="", is_ca=False), id="a leaf"),
     ],
@@ -584,14 +584,14 @@ def test_a_tombstone_where_a_ca_is_announced_takes_its_number() -> None:
 @pytest.mark.parametrize(
     ("unique", "found"),
     [
-        pytest.param("uid/root/1", ROOT, id="root"),
+        pytest.param(f"uid/{Role.ROOT}/1", ROOT, id="root"),
         pytest.param("uid/issuing/12", (Role.ISSUING, 12), id="issuing CA"),
         pytest.param("uid/leaf/1", None, id="another role"),
-        pytest.param("uid/root/one", None, id="no number"),
-        pytest.param("uid/root/", None, id="an empty number"),
-        pytest.param("uid/root/-1", None, id="a negative number"),
+        pytest.param(f"uid/{Role.ROOT}/one", None, id="no number"),
+        pytest.param(f"uid/{Role.ROOT}/", None, id="an empty number"),
+        pytest.param(f"uid/{Role.ROOT}/-1", None, id="a negative number"),
         pytest.param("root/1", None, id="without uid"),
-        pytest.param("a/uid/root/1", None, id="more parts"),
+        pytest.param(f"a/uid/{Role.ROOT}/1", None, id="more parts"),
         pytest.param("ABC123", None, id="another's serial number"),
     ],
 )

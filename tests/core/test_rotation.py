@@ -332,7 +332,7 @@ def test_a_root_is_named(spec: dict[str, Any], name: str) -> None:
     """For people; the serialNumber attribute is what makes it unique."""
     ca = rotation.certify(authority(**spec), ANNOUNCED_ROOT, key(), None, now=NOW)
 
-    assert f"2.5.4.5=uid-of-default/root/1,CN={name}" == ca.certificate.subject.rfc4514_string()
+    assert f"2.5.4.5=uid-of-default/{Role.ROOT}/1,CN={name}" == ca.certificate.subject.rfc4514_string()
 
 
 def test_an_issuing_ca_lives_as_asked() -> None:
