@@ -81,6 +81,21 @@ def _build_verifier(folder: Path) -> None:
     _run_go("build", "-trimpath", "-o", str(folder / "verifier"), ".", cwd=_VERIFIER, what="the verifier")
 
 
+def build_go(package: Path, output: Path) -> None:
+    """Build a Go program that needs nothing but the standard library.
+
+    Raises:
+        BuildError: it could not be built.
+    """
+    _run_go("build", "-trimpath", "-o", str(output), ".", cwd=package, what=str(output.name))
+
+
+def go_version() -> str:
+    """Tell the version of the Go that builds."""
+    go, environment = _go()
+    return ".".join(map(str, _go_version(go, environment)))
+
+
 def helm() -> Path:
     """Path of Helm.
 

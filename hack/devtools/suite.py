@@ -31,6 +31,8 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "core": ((*_PYTHON, "pytest", "-q", "tests/core"),),
     # Three clusters side by side: most of the time a test waits.
     "cluster": ((*_PYTHON, "pytest", "-q", "-n3", "--dist=loadfile", "tests/cluster"),),
+    # What is not on this machine is skipped by name.
+    "interop": ((*_PYTHON, "pytest", "-q", "tests/interop"),),
     "interrupted": ((*_PYTHON, "pytest", "-q", "-n3", "tests/interrupted"),),
 }
 FIX = (
@@ -52,7 +54,7 @@ def main(
 ) -> None:
     """Run the linters, the type checker, the import contracts and the test rings; `fix` mends what can be mended."""
     if parts == ["fix"]:
-        raise typer.Exit(code=max(map(_run, FIX)))
+        raise typer.Exit(code=max(map(run, FIX)))
     unknown = set(parts or ()) - PARTS.keys()
     if unknown:
         console.print(f"hack/test: no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -70,11 +72,12 @@ def _timed(part: str) -> tuple[bool, float]:
     """Run all commands of a part, whatever comes of the first, and tell whether one failed and how long it took."""
     console.rule(part, align="left")
     begun = time.monotonic()
-    statuses = [_run(command) for command in PARTS[part]]
+    statuses = [run(command) for command in PARTS[part]]
     return any(statuses), time.monotonic() - begun
 
 
-def _run(command: tuple[str, ...]) -> int:
+def run(command: tuple[str, ...]) -> int:
+    """Run a command in the tree, with the tests on its path, and return its exit status."""
     sys.stdout.flush()
     paths = os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT / "tests")])
     return subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": paths}, check=False).returncode

@@ -1,0 +1,3 @@
+module example.com/mtls
+
+go 1.21
