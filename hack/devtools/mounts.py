@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _CURRENT = "..data"
+_OWN = 0o600
 
 
 def update(folder: Path, files: Mapping[str, bytes], *, mode: int = 0o644, group: int = -1) -> Path:
@@ -42,3 +43,16 @@ def update(folder: Path, files: Mapping[str, bytes], *, mode: int = 0o644, group
     if old is not None:
         shutil.rmtree(old)
     return folder
+
+
+def copied(folder: Path, into: Path) -> Path:
+    """Copy the files of one version, for a program that opens one after another, and return the folder of the copy."""
+    while True:
+        try:
+            version = (folder / _CURRENT).resolve(strict=True)
+            shutil.copytree(version, into, dirs_exist_ok=True)
+        except (FileNotFoundError, shutil.Error):
+            continue  # the next version came just now
+        for path in into.iterdir():
+            path.chmod(_OWN)
+        return into

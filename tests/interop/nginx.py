@@ -42,8 +42,9 @@ class Nginx(Program):
         written = program.rewritten(EXAMPLES / "nginx" / "nginx.conf", changes, folder)
         return ["nginx", "-c", str(written), "-e", "stderr"], {}
 
-    def reload(self, service: Service) -> None:
+    def reload(self, service: Service, client: Path) -> None:
         """As the example says."""
+        del client
         program.run("nginx", "-c", service.folder / "nginx.conf", "-e", "stderr", "-s", "reload")
 
     def ask(self, service: Service, files: Path, *, name: str | None = None, anonymously: bool = False) -> str:

@@ -22,6 +22,7 @@ class OpenSSL(Written):
     refusals: ClassVar[Mapping[str, str]] = {
         "no certificate": "certificate required",
         "client of another CA": "unable to get local issuer certificate",
+        "client of another name": "hostname mismatch",
         "expired client": "certificate has expired",
         "server's certificate as a client": "unsuitable certificate purpose",
         "server of another CA": "unable to get local issuer certificate",
@@ -29,7 +30,6 @@ class OpenSSL(Written):
         "expired server": "certificate has expired",
         "client's certificate as a server": "unsuitable certificate purpose",
     }
-    lets_in: ClassVar[Mapping[str, str]] = {"client of another name": "s_server judges the chain alone"}
 
     def version(self) -> str:
         """Version of OpenSSL."""

@@ -69,8 +69,9 @@ class PostgreSQL(Program):
         arguments = ["-D", str(self.folder / "data"), "-c", f"config_file={written}"]
         return _as_owner("postgres", *arguments), {}
 
-    def reload(self, service: Service) -> None:
+    def reload(self, service: Service, client: Path) -> None:
         """Send SIGHUP, as `pg_ctl reload` does."""
+        del client
         os.kill(service.process.pid, signal.SIGHUP)
 
     def ask(self, service: Service, files: Path, *, name: str | None = None, anonymously: bool = False) -> str:

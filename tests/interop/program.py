@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from devtools import handshakes, processes
+from devtools import handshakes, mounts, processes
 from devtools.operators import wait_until
 from devtools.processes import Process
 
@@ -115,8 +115,8 @@ class Program(abc.ABC):
     def command(self, port: int, files: Path, folder: Path) -> tuple[Sequence[str], dict[str, str]]:
         """Command line of the server, and what it needs in its environment."""
 
-    def reload(self, service: Service) -> None:  # noqa: B027 - many look by themselves
-        """Have the server take the files that its folder has now. Nothing to do where it looks by itself."""
+    def reload(self, service: Service, client: Path) -> None:  # noqa: B027 - many look by themselves
+        """Have the server take the files that its folder has now, be it by asking it with the files of a client."""
 
     @abc.abstractmethod
     def ask(self, service: Service, files: Path, *, name: str | None = None, anonymously: bool = False) -> str:
@@ -148,14 +148,14 @@ class Program(abc.ABC):
 
     @contextlib.contextmanager
     def asking(self, service: Service, files: Path) -> Iterator[Tally]:
-        """Make requests one after another for as long as the block lasts."""
+        """Make requests one after another for as long as the block lasts, each with the files of then."""
         tally = _Counted()
         ended = threading.Event()
 
         def ask() -> None:
             while not ended.is_set():
                 try:
-                    tally.answers.append(self.ask(service, files))
+                    tally.answers.append(self.ask(service, mounts.copied(files, service.folder / "client")))
                 except RefusedError as error:
                     tally.failures.append(str(error))
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from interop import program
 from interop.program import ADDRESS, EXAMPLES, MOUNT, Program, RefusedError, Service
 
-_SETTINGS = {"tls-cert-file": "tls.crt", "tls-key-file": "tls.key", "tls-ca-cert-file": "ca.crt"}
+_FILES = ("tls-cert-file", "tls-key-file", "tls-ca-cert-file")
 
 
 class Redis(Program):
@@ -48,21 +48,14 @@ class Redis(Program):
         }
         return ["redis-server", str(program.rewritten(EXAMPLES / "redis" / "redis.conf", changes, folder))], {}
 
-    def reload(self, service: Service) -> None:
-        """As the example says, by the server's own certificate's folder: it tells which files it has."""
-        files = Path(self._files(service))
-        told = [part for setting, file in _SETTINGS.items() for part in (setting, str(files / file))]
-        self._run(service, self._admin, "CONFIG", "SET", *told)
-
-    def _files(self, service: Service) -> str:
-        text = (service.folder / "redis.conf").read_text()
-        return next(line.split()[1] for line in text.splitlines() if line.startswith("tls-cert-file")).rpartition("/")[
-            0
-        ]
+    def reload(self, service: Service, client: Path) -> None:
+        """Tell it the names of its files again, as the example says."""
+        lines = (service.folder / "redis.conf").read_text().splitlines()
+        told = [part for line in lines if line.startswith(_FILES) for part in line.split()]
+        self._run(service, client, "CONFIG", "SET", *told)
 
     def ask(self, service: Service, files: Path, *, name: str | None = None, anonymously: bool = False) -> str:
         """PING."""
-        self._admin = files
         return self._run(service, files, "PING", name=name, anonymously=anonymously)
 
     def _run(

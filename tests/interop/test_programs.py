@@ -82,7 +82,7 @@ def test_no_request_fails_while_both_are_renewed(subject: Program, shop: Shop, f
             for identity in (subject.server, subject.client):
                 shop.reissue(identity)
                 shop.mount(identity)
-            subject.reload(service)
+            subject.reload(service, client)
             new = handshakes.serial_number(server)
             wait_until(lambda: subject.shown(service, client) == new, "the server shows its new certificate")  # noqa: B023
             enough = len(tally.answers) + REQUESTS
