@@ -168,6 +168,7 @@ def crds() -> dict[str, dict[str, Any]]:
         columns=[
             _column("Ready", f"{_READY}.status"),
             _column("Reason", f"{_READY}.reason"),
+            _column("Phase", '.status.conditions[?(@.type=="Rotating")].reason'),
             _column("Root expires", '.status.generations[?(@.role=="root")].notAfter'),
             _AGE,
             _column("Trust domain", ".spec.trustDomain", wide=True),

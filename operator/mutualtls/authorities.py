@@ -10,19 +10,40 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
-from mutualtls.core import keys, labels, ledger, recovery, rotation, status, times, trust
-from mutualtls.core.authority import Authority, AuthorityStatus, CAStatus
+from mutualtls.core import (
+    drift,
+    generations,
+    keys,
+    labels,
+    ledger,
+    phases,
+    progress,
+    recovery,
+    rotation,
+    source,
+    status,
+    times,
+    trust,
+)
+from mutualtls.core.authority import Authority, AuthorityStatus, CAStatus, NextStatus, OrderStatus
 from mutualtls.core.errors import AlreadyExistsError, AuthorityError, ConflictError, NotFoundError
+from mutualtls.core.gates import Sight
 from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType, PrivateKey
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
+from mutualtls.core.orders import Phase
+from mutualtls.core.phases import Task
+from mutualtls.core.progress import Progress
 from mutualtls.core.reasons import Reason
-from mutualtls.core.rotation import Bury, Held, Hold, Make, Sign, Step, Write
+from mutualtls.core.source import Source, SourceError
+from mutualtls.core.steps import Bury, Hold, Make, Sign, Step, View, Write
 from mutualtls.core.trust import Trust
 from mutualtls.custody import Book, Custody
+from mutualtls.events import Announcer
 from mutualtls.kube import paths
 from mutualtls.kube.api import API
 from mutualtls.kube.store import Store
@@ -33,10 +54,14 @@ _MOST_STEPS = 40
 """More than any authority needs in one go."""
 
 _HOLD_CHECK = timedelta(seconds=30)
-"""How often an authority that cannot sign is looked at: a restored ledger is not watched."""
+"""How often an authority that cannot sign is looked at: a restored ledger is not watched; nor is a source."""
+_GATE_CHECK = (timedelta(seconds=0.25), timedelta(seconds=15))
+"""How often a gate is looked at: at least, and at most; between them twenty times in a soak."""
+_LISTED = 10
+"""How many laggards the status names."""
 
-KEY_LOST = "KeyLost"
-"""Condition type: a CA key that was made is gone."""
+KEY_LOST, ROTATING, DRIFTED = "KeyLost", "Rotating", "Drifted"
+"""Condition types beside Ready."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +71,11 @@ class _Standing:
     uid: str
     trust: Trust
     ca: CA | None = None
+    source_fault: str | None = None
+    """Why `root.secretRef` brings no CA that can be used."""
+    task: Task | None = None
+    at_it_since: datetime | None = None
+    """Since when this operator has been at that task, and could sign."""
     book: Book = field(default_factory=Book)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -54,9 +84,17 @@ class Authorities:
     """The authorities of this operator's namespace."""
 
     def __init__(
-        self, api: API, store: Store, *, namespace: str, clock: Callable[[], datetime], check: timedelta
+        self,
+        api: API,
+        store: Store,
+        announcer: Announcer,
+        *,
+        namespace: str,
+        clock: Callable[[], datetime],
+        check: timedelta,
     ) -> None:
         self._api = api
+        self._announcer = announcer
         self._store = store
         self._custody = Custody(api, namespace=namespace)
         self._namespace = namespace
@@ -83,7 +121,7 @@ class Authorities:
             raise AuthorityError(Reason.AUTHORITY_NOT_READY, f"authority {name} cannot sign")
         async with standing.lock:
             book = standing.book
-            active = book.ledger.active(Role.ISSUING) if book.ledger else None
+            active = book.ledger.signer if book.ledger else None
             if standing.ca is None or book.ledger is None or active is None:
                 raise AuthorityError(Reason.AUTHORITY_NOT_READY, f"authority {name} cannot sign")
             if not ledger.covers(active, not_after):
@@ -110,43 +148,59 @@ class Authorities:
         if authority is None or authority.is_deleting:
             self._standing.pop(name, None)
             return None, before is not None
-        step = await self._advance(authority)
-        await self._write_status(authority, step)
-        due = step.look_again if isinstance(step, Sign) else self._clock() + _HOLD_CHECK
-        look_again = self._clock() + self._check
-        return min(look_again, due) if due else look_again, self.trust(name) != before
+        step, told = await self._advance(authority)
+        await self._write_status(authority, step, told)
+        return self._look_again(authority, step, told), self.trust(name) != before
 
-    async def _advance(self, authority: Authority) -> Sign | Hold:
+    def _look_again(self, authority: Authority, step: Sign | Hold, told: Progress) -> datetime:
+        now = self._clock()
+        moments = [now + self._check]
+        if isinstance(step, Hold) or authority.spec.root.secret_ref is not None:
+            moments.append(now + _HOLD_CHECK)
+        if isinstance(step, Sign) and step.look_again is not None:
+            moments.append(step.look_again)
+        if told.phase is not Phase.STABLE:
+            shortest, longest = _GATE_CHECK
+            soak = times.parse_duration(authority.spec.rotation.soak)
+            moments.append(now + min(max(soak / 20, shortest), longest))
+        return min(moments)
+
+    async def _advance(self, authority: Authority) -> tuple[Sign | Hold, Progress]:
         """Take steps until there is nothing more to do, and note what the authority then offers."""
         standing = self._standing.get(authority.name)
         if standing is None or standing.uid != authority.uid:
             standing = _Standing(uid=authority.uid, trust=trust.of(authority, None))
         async with standing.lock:
             try:
-                step = await self._walk(authority, standing.book)
+                step, told = await self._walk(authority, standing)
             except AuthorityError as error:
-                step = Hold(error.reason, str(error))
+                step, told = Hold(error.reason, str(error)), Progress()
+        if isinstance(step, Hold) or authority.spec.suspend:
+            standing.task = None  # what could not be done then is not excused for it
         why_not = (step.reason, step.message) if isinstance(step, Hold) else None
-        standing.ca = step.issuing if isinstance(step, Sign) else None
+        standing.ca = step.ca if isinstance(step, Sign) else None
         standing.trust = trust.of(authority, standing.book.ledger, why_not=why_not)
         self._standing[authority.name] = standing
-        return step
+        return step, told
 
-    async def _walk(self, authority: Authority, book: Book) -> Sign | Hold:
+    async def _walk(self, authority: Authority, standing: _Standing) -> tuple[Sign | Hold, Progress]:
         if authority.fault:
-            return Hold(Reason.INVALID_SPEC, authority.fault)
+            return Hold(Reason.INVALID_SPEC, authority.fault), Progress()
         if why_not := await self._api.check_clock():
-            return Hold(Reason.CLOCK_SKEW, why_not)
+            return Hold(Reason.CLOCK_SKEW, why_not), Progress()
         if other := await self._other_operator(authority):
-            return other
+            return other, Progress()
         for _ in range(_MOST_STEPS):
-            await self._custody.read(authority.name, book)
-            step, held = await self._next_step(authority, book)
+            await self._custody.read(authority.name, standing.book)
+            view = await self._view(authority, standing)
+            step: Step = Write(view) if isinstance(view, Ledger) else rotation.next_step(view)
+            told = Progress() if isinstance(view, Ledger) else progress.of(view)
             if isinstance(step, Hold | Sign):
-                return step
+                return step, told
             if authority.spec.suspend:
-                return Hold(Reason.SUSPENDED, "no CA is made, replaced or deleted while spec.suspend is true")
-            await self._take(authority, book, step, held)
+                message = "no CA is made, replaced or deleted while spec.suspend is true"
+                return Hold(Reason.SUSPENDED, message), told
+            await self._take(authority, standing.book, step, view)
         raise RuntimeError(f"programming error: authority {authority.name} takes steps without end")
 
     async def _other_operator(self, authority: Authority) -> Hold | None:
@@ -168,47 +222,103 @@ class Authorities:
             )
         return None
 
-    async def _next_step(self, authority: Authority, book: Book) -> tuple[Step, Held]:
-        """Say the next step. A ledger that is not there, or does not explain what is, is rebuilt first."""
-        known = book.ledger
-        if known is None or not recovery.explains(known, await self._custody.found(authority.name), authority.status):
+    async def _view(self, authority: Authority, standing: _Standing) -> View | Ledger:
+        """Gather what the next step is decided by; or rebuild the ledger, where it does not explain what is there."""
+        known, now = standing.book.ledger, self._clock()
+        sight = self._store.sight_of_authority(authority.name)
+        if known is None or not await self._explains(known, authority, sight):
             evidence = await self._custody.evidence(authority, known, self._store)
-            if evidence.is_empty:
-                return Write(rotation.announced_first(authority)), {}
-            logger.warning("the ledger was lost and is rebuilt", extra={"authority": authority.name})
-            return Write(recovery.rebuilt(authority, evidence, now=self._clock())), {}
-        held = await self._custody.held(authority.name, known)
-        return rotation.next_step(authority, known, held, now=self._clock()), held
+            if not evidence.is_empty:
+                logger.warning("the ledger was lost and is rebuilt", extra={"authority": authority.name})
+                return recovery.rebuilt(authority, evidence, now=now)
+            known = Ledger(authority_uid=authority.uid)
+        return View(
+            authority=authority,
+            ledger=known,
+            held=await self._custody.held(authority.name, known),
+            now=now,
+            sight=sight,
+            at_it_since=_at_it_since(standing, phases.task(authority, known), now),
+            source=await self._source(authority, standing, now),
+        )
 
-    async def _take(self, authority: Authority, book: Book, step: Write | Make | Bury, held: Held) -> None:
+    async def _explains(self, known: Ledger, authority: Authority, sight: Sight) -> bool:
+        """Tell whether a ledger is that of now: it knows of every CA, and of every leaf that there is."""
+        if not recovery.explains(known, await self._custody.found(authority.name), authority.status):
+            return False
+        odd = recovery.unexplained(known, sight.leaves)
+        return odd is None or not await self._custody.has_signed(odd[0], odd[1].secret, later_than=odd[0].signs_until)
+
+    async def _source(self, authority: Authority, standing: _Standing, now: datetime) -> Source | None:
+        """Read the CA of an outside PKI. What cannot be used is said, and changes nothing."""
+        standing.source_fault = None
+        if (reference := authority.spec.root.secret_ref) is None:
+            return None
+        try:
+            data = await self._custody.source(reference.name)
+            return source.parse(data, is_tiered=authority.spec.issuing.enabled, now=now)
+        except SourceError as error:
+            standing.source_fault = f"Secret {reference.name} of namespace {self._namespace}: {error}"
+            return None
+
+    async def _take(self, authority: Authority, book: Book, step: Write | Make | Bury, view: View | Ledger) -> None:
         match step:
             case Write():
                 await self._custody.write(authority.name, book, step.ledger)
             case Bury():
                 await self._custody.bury(authority.name, step.gone)
-            case Make():
-                announced = step.announced
-                key = await generate(rotation.key_type(authority, announced.role))
-                root = held.get((Role.ROOT, announced.issuer)) if announced.issuer is not None else None
-                signer = root if isinstance(root, CA) else None
-                made = rotation.certify(authority, announced, key, signer, now=self._clock())
-                await self._custody.keep(authority.name, announced, made)
+            case Make() if isinstance(view, View):
+                await self._custody.keep(authority.name, step.announced, await self._made(step.announced, view))
 
-    async def _write_status(self, authority: Authority, step: Sign | Hold) -> None:
+    async def _made(self, announced: CAGeneration, view: View) -> CA:
+        """Make the key and certificate of a CA, or take those of the source."""
+        if announced.is_outside and view.source is not None:
+            return view.source.signer
+        key = await generate(generations.key_type(view.authority, announced.role))
+        root = view.held.get((Role.ROOT, announced.issuer)) if announced.issuer is not None else None
+        signer = root if isinstance(root, CA) else None
+        return generations.certify(view.authority, announced, key, signer, now=self._clock())
+
+    async def _write_status(self, authority: Authority, step: Sign | Hold, told: Progress) -> None:
         """Write the status where it differs from what is there."""
         standing = self._standing[authority.name]
+        drifted = _drifted(authority, standing)
         new = AuthorityStatus(
             observed_generation=authority.generation,
-            conditions=_conditions(authority, step, now=times.rfc3339(self._clock())),
+            conditions=_conditions(authority, step, told, drifted, now=times.rfc3339(self._clock())),
+            next=_next(told),
+            orders=_orders(told),
             generations=_ca_statuses(standing.book.ledger),
             bundle=standing.trust.bundle_hash if standing.trust.bundle else None,
+            revision=standing.book.ledger.revision if standing.book.ledger else 0,
         )
-        if new == authority.status:
+        if msgspec.structs.replace(new, revision=authority.status.revision) == authority.status:
             return
-        patch = {"metadata": {"uid": authority.uid}, "status": {"bundle": None} | msgspec.to_builtins(new)}
+        patch = {"metadata": {"uid": authority.uid}, "status": _status_patch(new)}
         metadata = await self._api.patch(f"{paths.authority(authority.name)}/status", patch)
         self._store.note_authority_status(authority.name, new, metadata)
-        _log_change(authority, step)
+        await self._tell(authority, step, new)
+
+    async def _tell(self, authority: Authority, step: Sign | Hold, new: AuthorityStatus) -> None:
+        """Log what changed, and post an Event for each phase that begins."""
+        before, after = _condition(authority.status, ROTATING), _condition(new, ROTATING)
+        if after is not None and after.reason != (before.reason if before else Phase.STABLE):
+            logger.warning(
+                "the replacing of a root goes on",
+                extra={"authority": authority.name, "phase": after.reason, "why": after.message},
+            )
+            note = after.message or "one root is trusted, and signs"
+            await self._announcer.about_authority(authority, after.reason, note)
+        ready = (_condition(authority.status, status.READY), _condition(new, status.READY))
+        if ready[0] is None or ready[1] is None or ready[0].reason != ready[1].reason or isinstance(step, Hold):
+            _log_change(authority, step)
+
+
+def _at_it_since(standing: _Standing, task: Task | None, now: datetime) -> datetime | None:
+    """Tell since when this operator has been at a task, and remember it."""
+    if task != standing.task:
+        standing.task, standing.at_it_since = task, now
+    return standing.at_it_since
 
 
 async def generate(kind: KeyType) -> PrivateKey:
@@ -218,7 +328,52 @@ async def generate(kind: KeyType) -> PrivateKey:
     return keys.generate(kind)
 
 
-def _conditions(authority: Authority, step: Sign | Hold, *, now: str) -> tuple[status.Condition, ...]:
+def _status_patch(new: AuthorityStatus) -> dict[str, Any]:
+    """Write a merge patch of a status. What is left out there is taken away."""
+    body: dict[str, Any] = {"bundle": None, "next": None} | msgspec.to_builtins(new)
+    if body["next"] is not None:
+        body["next"] = dict.fromkeys(("laggards", "behind", "excused", "until")) | body["next"]
+    return body
+
+
+def _condition(of: AuthorityStatus, kind: str) -> status.Condition | None:
+    return next((condition for condition in of.conditions if condition.type == kind), None)
+
+
+def _next(told: Progress) -> NextStatus | None:
+    if told.phase is Phase.STABLE:
+        return None
+    return NextStatus(
+        waits_for=told.gate.waits_for,
+        laggards=tuple(sorted(told.gate.laggards)[:_LISTED]),
+        behind=len(told.gate.laggards),
+        excused=len(told.gate.excused),
+        until=times.rfc3339(told.gate.until) if told.gate.until else None,
+    )
+
+
+def _orders(told: Progress) -> tuple[OrderStatus, ...]:
+    offered = (OrderStatus(order=order, value=value) for order, value in told.orders)
+    refused = (OrderStatus(order=one.order, value=one.value, message=one.message) for one in told.not_obeyed)
+    return (*offered, *refused)
+
+
+def _rotating(told: Progress) -> tuple[str, bool, str, str]:
+    is_rotating = told.phase is not Phase.STABLE
+    return (ROTATING, is_rotating, told.phase, f"waits for {told.gate.waits_for}" if is_rotating else "")
+
+
+def _drifted(authority: Authority, standing: _Standing) -> tuple[str, bool, str, str]:
+    """Tell where a CA is not as the spec would have a new one, or what the source has that cannot be used."""
+    if standing.source_fault is not None:
+        return (DRIFTED, True, Reason.SOURCE_INVALID, standing.source_fault)
+    differs = drift.told(authority, standing.book.ledger) if standing.book.ledger else ""
+    return (DRIFTED, bool(differs), Reason.SPEC_CHANGED if differs else Reason.AS_ASKED, differs)
+
+
+def _conditions(
+    authority: Authority, step: Sign | Hold, told: Progress, drifted: tuple[str, bool, str, str], *, now: str
+) -> tuple[status.Condition, ...]:
     if isinstance(step, Hold):
         ready = (status.READY, False, step.reason, step.message)
         lost = step.message if step.reason == Reason.KEY_LOST else _told_lost(authority)
@@ -230,7 +385,12 @@ def _conditions(authority: Authority, step: Sign | Hold, *, now: str) -> tuple[s
         lost = step.lost
     reason = Reason.KEY_LOST if lost else Reason.STABLE
     missing = (KEY_LOST, lost is not None, reason, lost or "")
-    return status.settled((ready, missing), authority.status.conditions, generation=authority.generation, now=now)
+    return status.settled(
+        (ready, _rotating(told), missing, drifted),
+        authority.status.conditions,
+        generation=authority.generation,
+        now=now,
+    )
 
 
 def _told_lost(authority: Authority) -> str | None:

@@ -8,18 +8,21 @@ import binascii
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
+import msgspec
 from cryptography import x509
 
-from mutualtls.core import keys, labels, ledger, recovery, rotation, times
+from mutualtls.core import generations, keys, labels, ledger, recovery, times
 from mutualtls.core.authority import Authority
 from mutualtls.core.errors import AlreadyExistsError, AuthorityError
+from mutualtls.core.generations import CAId, Held, Tombstone
 from mutualtls.core.issue import CA
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
 from mutualtls.core.reasons import Reason
 from mutualtls.core.recovery import Evidence
-from mutualtls.core.rotation import CAId, Held, Tombstone
+from mutualtls.core.source import SourceError
 from mutualtls.kube import paths
 from mutualtls.kube.api import API
 from mutualtls.kube.store import Store
@@ -68,6 +71,7 @@ class Custody:
 
     async def write(self, name: str, book: Book, new: Ledger) -> None:
         """Write the ledger over the version that was read, or create it."""
+        new = msgspec.structs.replace(new, revision=new.revision + 1)
         data = {_LEDGER_KEY: ledger.encode(new)}
         if book.metadata:
             precondition = {"uid": book.metadata["uid"], "resourceVersion": book.metadata["resourceVersion"]}
@@ -97,7 +101,7 @@ class Custody:
         secret_name = labels.ca_secret_name(name, ca.role, ca.number)
         path = paths.secret(self._namespace, secret_name)
         found = await self._api.get(path)
-        if found is None and ca.state in _MUST_BE_THERE:
+        if found is None and ca.state in _MUST_BE_THERE and not ca.is_keyless:
             await asyncio.sleep(_SECOND_LOOK_S)
             found = await self._api.get(path)
         if found is None:
@@ -108,13 +112,13 @@ class Custody:
             message = f"Secret {secret_name} holds no CA ({type(error).__name__}): restore it from a backup"
             raise AuthorityError(Reason.CA_UNREADABLE, message) from None
         if isinstance(held, CA):
-            rotation.check_held(ca, held)
+            generations.check_held(ca, held)
         return held
 
     async def keep(self, name: str, announced: CAGeneration, made: CA) -> None:
         """Create the Secret of a made CA. Where there is one already, that one is taken at the next step."""
         try:
-            await self._create(name, announced, rotation.secret_data(made))
+            await self._create(name, announced, generations.secret_data(made))
         except AlreadyExistsError:
             return
         logger.info(
@@ -149,6 +153,17 @@ class Custody:
         }
         await self._api.create(paths.secrets(self._namespace), body)
 
+    async def source(self, name: str) -> dict[str, bytes]:
+        """Read the Secret that `root.secretRef` names.
+
+        Raises:
+            SourceError: it is not there, or cannot be read.
+        """
+        found = await self._api.get(paths.secret(self._namespace, name))
+        if found is None:
+            raise SourceError("it does not exist: create it, with tls.crt, tls.key and ca.crt")
+        return {file: base64.b64decode(content) for file, content in (found.get("data") or {}).items()}
+
     # Evidence
 
     async def found(self, name: str) -> dict[CAId, str]:
@@ -165,40 +180,54 @@ class Custody:
 
     async def evidence(self, authority: Authority, known: Ledger | None, store: Store) -> Evidence:
         """Gather what tells that an authority has had CAs. `known` is a ledger that does not explain all of it."""
-        certificates: list[x509.Certificate] = []
+        believed: list[tuple[CAId, x509.Certificate]] = []
         with_key: set[CAId] = set()
         buried: set[CAId] = set()
         for found, secret_name in (await self.found(authority.name)).items():
             body = await self._api.get(paths.secret(self._namespace, secret_name))
             data = (body or {}).get("data") or {}
-            certificates += recovery.certificates_in(base64.b64decode(data.get("tls.crt", "")))
+            certificates = recovery.certificates_in(base64.b64decode(data.get("tls.crt", "")))
+            believed += [(found, certificate) for certificate in certificates[:1]]
             (with_key if "tls.key" in data else buried).add(found)
-        told = [one for ca in authority.status.generations for one in recovery.certificates_in(ca.certificate.encode())]
+        told = [
+            ((ca.role, ca.number), certificate)
+            for ca in authority.status.generations
+            for certificate in recovery.certificates_in(ca.certificate.encode())
+        ]
         claimed: list[x509.Certificate] = []
         if known is None:
-            certificates += told  # it is all there is
+            believed += told  # it is all there is
         else:
             for ca in known.generations:
-                certificates += recovery.certificates_in(ca.certificate.encode())
-            claimed += told
+                certificates = recovery.certificates_in(ca.certificate.encode())
+                believed += [((ca.role, ca.number), certificate) for certificate in certificates]
+            claimed += [certificate for _, certificate in told]
         leaves = store.leaves_of_authority(authority.name)
         for _, secret_key in leaves.values():
-            claimed += await self._certificates_with(secret_key)
+            data = await self._data_of(secret_key)
+            claimed += recovery.certificates_in(data.get("tls.crt", b"") + data.get("ca.crt", b""))
+        bundles = [
+            await self._data_of(secret_key) for secret_key in store.bundles_of_authority(authority.name).values()
+        ]
         return Evidence(
-            certificates=tuple(certificates),
+            believed=tuple(believed),
             claimed=tuple(claimed),
             with_key=frozenset(with_key),
             buried=frozenset(buried),
             leaves={key_id: not_after for key_id, (not_after, _) in leaves.items()},
+            bundles=tuple(recovery.certificates_in(data.get("ca.crt", b"")) for data in bundles),
         )
 
-    async def _certificates_with(self, secret_key: str) -> tuple[x509.Certificate, ...]:
-        """Read the CAs that a managed Secret carries: its chain and its bundle."""
+    async def has_signed(self, ca: CAGeneration, secret_key: str, *, later_than: datetime | None) -> bool:
+        """Tell whether the leaf in a managed Secret is really of a CA, and ends later than a moment."""
+        data = await self._data_of(secret_key)
+        return recovery.is_leaf_of(data["tls.crt"], ca, later_than=later_than)
+
+    async def _data_of(self, secret_key: str) -> dict[str, bytes]:
+        """Read the public files of a managed Secret."""
         namespace, _, name = secret_key.partition("/")
-        body = await self._api.get(paths.secret(namespace, name))
-        data = (body or {}).get("data") or {}
-        pem = b"".join(base64.b64decode(data.get(file, "")) for file in ("tls.crt", "ca.crt"))
-        return recovery.certificates_in(pem)
+        data = (await self._api.get(paths.secret(namespace, name)) or {}).get("data") or {}
+        return {file: base64.b64decode(data.get(file, "")) for file in ("tls.crt", "ca.crt")}
 
 
 def _ca_of(data: Mapping[str, str]) -> CA | Tombstone:
@@ -215,7 +244,8 @@ def _ca_of(data: Mapping[str, str]) -> CA | Tombstone:
         raise ValueError("not base64") from None
     if not key_pem:
         return Tombstone()
-    ca = CA(certificate=x509.load_pem_x509_certificate(certificate_pem), key=keys.from_pem(key_pem))
+    certificate, *further = x509.load_pem_x509_certificates(certificate_pem)
+    ca = CA(certificate=certificate, key=keys.from_pem(key_pem), further=tuple(further))
     if ca.certificate.public_key() != ca.key.public_key():
         raise ValueError("the key is not of the certificate")
     return ca

@@ -1,7 +1,7 @@
-"""Kubernetes Events about identities, for `kubectl describe`.
+"""Kubernetes Events about identities and authorities, for `kubectl describe`.
 
 One when something was healed, refused or re-issued for another reason than its time; none for a first issuance or a
-renewal.
+renewal. One for each phase in the replacing of a root.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from mutualtls.core import labels
+from mutualtls.core.authority import Authority
 from mutualtls.core.errors import ClusterError
 from mutualtls.core.identity import Identity
 from mutualtls.core.reasons import Reason
@@ -33,20 +34,26 @@ class Announcer:
 
     async def normal(self, identity: Identity, reason: Reason, note: str) -> None:
         """Tell of something that was done."""
-        await self._post(identity, "Normal", reason, note, action="Issue")
+        await self._post(_of_identity(identity), "Normal", reason, note, action="Issue")
 
     async def warning(self, identity: Identity, reason: Reason, note: str) -> None:
         """Tell of something that cannot be done."""
-        await self._post(identity, "Warning", reason, note, action="Refuse")
+        await self._post(_of_identity(identity), "Warning", reason, note, action="Refuse")
+
+    async def about_authority(self, authority: Authority, reason: str, note: str) -> None:
+        """Tell of a phase in the replacing of a root."""
+        await self._post(_of_authority(authority), "Normal", reason, note, action="Rotate")
 
     async def _post(
-        self, identity: Identity, kind: Literal["Normal", "Warning"], reason: Reason, note: str, *, action: str
+        self, regarding: dict[str, str], kind: Literal["Normal", "Warning"], reason: str, note: str, *, action: str
     ) -> None:
         now = self._clock().astimezone(UTC)
+        # Events about what has no namespace are kept in this one.
+        namespace = regarding.get("namespace", "default")
         body = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"generateName": f"{identity.name}-", "namespace": identity.namespace},
+            "metadata": {"generateName": f"{regarding['name']}-", "namespace": namespace},
             "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "type": kind,
             "reason": reason,
@@ -54,15 +61,24 @@ class Announcer:
             "note": note if len(note) <= _LONGEST_NOTE else f"{note[: _LONGEST_NOTE - 1]}…",
             "reportingController": f"{labels.GROUP}/operator",
             "reportingInstance": self._instance,
-            "regarding": {
-                "apiVersion": labels.API_VERSION,
-                "kind": labels.IDENTITY_KIND,
-                "namespace": identity.namespace,
-                "name": identity.name,
-                "uid": identity.uid,
-            },
+            "regarding": regarding,
         }
         try:
-            await self._api.create(paths.events(identity.namespace), body)
+            await self._api.create(paths.events(namespace), body)
         except ClusterError as error:
-            logger.warning("event was not posted", extra={"identity": identity.key, "error": str(error)})
+            logger.warning("event was not posted", extra={"about": regarding["name"], "error": str(error)})
+
+
+def _of_identity(identity: Identity) -> dict[str, str]:
+    return {
+        "apiVersion": labels.API_VERSION,
+        "kind": labels.IDENTITY_KIND,
+        "namespace": identity.namespace,
+        "name": identity.name,
+        "uid": identity.uid,
+    }
+
+
+def _of_authority(authority: Authority) -> dict[str, str]:
+    kind = labels.AUTHORITY_KIND
+    return {"apiVersion": labels.API_VERSION, "kind": kind, "name": authority.name, "uid": authority.uid}

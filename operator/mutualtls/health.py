@@ -49,9 +49,14 @@ class Health:
         return self.clock() - heard > _LONGEST_SILENCE
 
 
-async def serve(health: Health, *, port: int) -> web.AppRunner:
-    """Serve both on all addresses, until the runner is cleaned up."""
+async def serve(health: Health, metrics: Callable[[], bytes], *, port: int) -> web.AppRunner:
+    """Serve both, and `/metrics` in Prometheus' text format, on all addresses, until the runner is cleaned up."""
+
+    async def measure(_: web.Request) -> web.Response:
+        return web.Response(body=metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
     app = web.Application()
+    app.router.add_get("/metrics", measure)
     app.router.add_get("/healthz", _answer(health.why_not_healthy))
     app.router.add_get("/readyz", _answer(health.why_not_ready))
     runner = web.AppRunner(app, access_log=None)

@@ -51,17 +51,16 @@ class Mends:
 class Pace:
     """Hands out turns, so many a second. Whoever asked once keeps the turn."""
 
-    def __init__(self, per_second: int) -> None:
-        self._interval = timedelta(seconds=1) / per_second
+    def __init__(self) -> None:
         self._turns: dict[str, datetime] = {}
         self._next = datetime.min.replace(tzinfo=UTC)
 
-    def turn(self, key: str, now: datetime) -> datetime | None:
+    def turn(self, key: str, now: datetime, *, per_second: int) -> datetime | None:
         """Tell when it is a key's turn; None when it is now."""
         turn = self._turns.get(key)
         if turn is None:
             turn = max(self._next, now)
-            self._next = turn + self._interval
+            self._next = turn + timedelta(seconds=1) / per_second
             self._turns[key] = turn
         if turn > now:
             return turn

@@ -7,6 +7,7 @@ Level-triggered: it is told a key, never what happened. Decisions are made in `c
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from cryptography import x509
 
 from mutualtls.agenda import Agenda, Key, Kind, Priority
 from mutualtls.authorities import Authorities, generate
-from mutualtls.core import desired, facts, formats, issue, keys, plan, render, status, times
+from mutualtls.core import desired, facts, formats, issue, keys, plan, render, secret, status, times
 from mutualtls.core.checks import Absent, Action, Foreign, Found, Known, Observed, Seen, Unread
 from mutualtls.core.desired import Wanted
 from mutualtls.core.errors import (
@@ -77,7 +78,7 @@ class Reconciler:
         self._announcer = announcer
         self._settings = settings
         self._clock = clock
-        self._pace = Pace(settings.pace)
+        self._paces: dict[str, Pace] = defaultdict(Pace)
         self._mends = Mends(settings.contest_window)
         self._places = Places(max(1, settings.workers // _WORKERS_A_PLACE))
         self._passwords = Passwords(api, store)
@@ -106,9 +107,18 @@ class Reconciler:
             return await self._reconcile_identity(key.name)
         look_again, is_changed = await self._authorities.reconcile(key.name)
         if is_changed:
-            for name in self._store.identities_of_authority(key.name):
+            for name in self._soonest_expiry_first(self._store.identities_of_authority(key.name)):
                 self.wake(name, priority=Priority.REISSUE)
         return look_again
+
+    def _soonest_expiry_first(self, names: Iterable[str]) -> list[str]:
+        """Order identities by the end of their leaves: who has none comes first."""
+
+        def end(name: str) -> str:
+            known = self._store.identities.get(name)
+            return known.status.certificate.not_after if known and known.status.certificate else ""
+
+        return sorted(names, key=end)
 
     def _look_at_authority(self, key: Key) -> None:
         """Have the authority of an identity looked at, which was thought to be able to sign."""
@@ -137,13 +147,18 @@ class Reconciler:
             seen, decision = self._decide(identity)
             if seen is None or decision.action is Action.NOTHING:
                 return await self._settle(identity, seen, decision)
-            if decision.reason is Reason.ISSUER_REPLACED and (turn := self._pace.turn(name, seen.now)):
+            if decision.reason is Reason.ISSUER_REPLACED and (turn := self._turn(seen)):
                 return turn
             if not _makes_slow_key(seen, decision):
                 await self._act(seen, decision)
             elif not await self._act_in_place(seen, decision):
                 return seen.now + _PLACE_RETRY
         raise RuntimeError(f"programming error: {name} is never settled, last for {decision.reason}")
+
+    def _turn(self, seen: Seen) -> datetime | None:
+        """Tell when it is an identity's turn to have a new leaf; None when it is now."""
+        pace = seen.trust.pace
+        return self._paces[seen.trust.name].turn(seen.identity.key, seen.now, per_second=pace) if pace else None
 
     async def _act_in_place(self, seen: Seen, decision: Decision) -> bool:
         """Do what takes long if there is a place for it. Whoever is next in line is woken when it was done."""
@@ -302,7 +317,10 @@ class Reconciler:
         if body is None:
             self._store.drop_secret(_secret_key(o))
         else:
-            self._store.put_secret(_secret_key(o), body["metadata"], facts.read(body), now=o.now)
+            found = facts.read(body)
+            if isinstance(found, Facts):
+                found = facts.with_times(found, secret.facts_written(body["metadata"]), now=o.now)
+            self._store.put_secret(_secret_key(o), body["metadata"], found, now=o.now)
         return body
 
     async def _look(self, o: Seen) -> None:
@@ -331,9 +349,10 @@ class Reconciler:
         ca = await self._authorities.ca_for(o.trust.name, not_after=asked.not_after)
         key = kept or await generate(o.wanted.key)
         leaf = issue.leaf(key.public_key(), ca, names=o.wanted.names, usages=o.wanted.usages, validity=asked)
-        chain, ca_pem = issue.to_pem(leaf, ca.certificate), o.trust.bundle
-        made = facts.of_leaf(leaf, intermediates=[ca.certificate], encoding=o.wanted.encoding, ca=ca_pem)
-        made, further = _further(o, made, key, [leaf, ca.certificate], opened)
+        chain, ca_pem = issue.to_pem(leaf, *ca.chain), o.trust.bundle
+        made = facts.of_leaf(leaf, intermediates=ca.chain, encoding=o.wanted.encoding, ca=ca_pem)
+        made = facts.with_times(made, o.facts if o.has_facts else None, now=o.now, is_first=plan.is_first(o))
+        made, further = _further(o, made, key, [leaf, *ca.chain], opened)
         files = render.Files(key=keys.to_pem(key, o.wanted.encoding), chain=chain, ca=ca_pem, further=further)
         found = self._record(o)
         if found is None:
@@ -342,7 +361,7 @@ class Reconciler:
         else:
             patch = render.secret_patch(o.identity, o.wanted, made, files, found=found.metadata)
             metadata = await self._api.patch(_secret_path(o), patch)
-        self._store.put_secret(_secret_key(o), metadata, made, now=o.now)
+        self._note_written(o, metadata, made)
         self._made_keys[o.identity.uid] = made.public_key_hash
         self._log_signature(o, made, decision)
         if not plan.is_first(o) and decision.reason not in _PLANNED:
@@ -388,11 +407,11 @@ class Reconciler:
         found = self._record(o)
         if found is None:
             return
-        new = msgspec.structs.replace(o.facts, bundle_hash=o.trust.bundle_hash)
+        new = msgspec.structs.replace(o.facts, bundle_hash=o.trust.bundle_hash, bundle_since=o.now)
         metadata = await self._api.patch(
             _secret_path(o), render.bundle_patch(new, o.trust.bundle, found=found.metadata)
         )
-        self._store.put_secret(_secret_key(o), metadata, new, now=o.now)
+        self._note_written(o, metadata, new)
         logger.info("wrote the bundle", extra={"identity": o.identity.key, "file": CA_CRT})
 
     async def _write_formats(self, o: Seen) -> None:
@@ -403,12 +422,18 @@ class Reconciler:
         if body is None or found is None or not _is_ours(o.identity, found) or not isinstance(found.files, Facts):
             return
         key, chain = facts.key_and_chain(body)
-        new = msgspec.structs.replace(found.files, bundle_hash=o.trust.bundle_hash)
+        since = o.now if o.has_old_bundle else found.files.bundle_since
+        new = msgspec.structs.replace(found.files, bundle_hash=o.trust.bundle_hash, bundle_since=since)
         new, further = _further(o, new, key, chain, opened)
         patch = render.formats_patch(o, new, further, found=found.metadata)
         metadata = await self._api.patch(_secret_path(o), patch)
-        self._store.put_secret(_secret_key(o), metadata, new, now=o.now)
+        self._note_written(o, metadata, new)
         logger.info("wrote further files", extra={"identity": o.identity.key, "files": sorted(further)})
+
+    def _note_written(self, o: Seen, metadata: dict[str, Any], made: Facts) -> None:
+        """Take in what was written, as of when it is known to have landed."""
+        landed = facts.landed(made, o.facts if o.has_facts else None, now=self._clock())
+        self._store.put_secret(_secret_key(o), metadata, landed, now=o.now)
 
     async def _write_metadata(self, o: Observed) -> None:
         """Put labels, annotations and owner of a Secret right, and leave its files alone."""

@@ -22,6 +22,7 @@ from mutualtls.kube.census import Census
 from mutualtls.kube.secrets import SecretWatch
 from mutualtls.kube.session import Connection
 from mutualtls.kube.store import Store
+from mutualtls.metrics import Metrics
 from mutualtls.reconcile import Reconciler
 from mutualtls.settings import Settings
 
@@ -65,15 +66,16 @@ class _Operator:
         self._settings = settings
         self._store = Store(sweep=settings.sweep)
         self._agenda = Agenda(clock=utc_now, first_retry=settings.first_retry, last_retry=settings.last_retry)
+        announcer = Announcer(api, clock=utc_now, instance=socket.gethostname())
         self._authorities = Authorities(
-            api, self._store, namespace=settings.namespace, clock=utc_now, check=settings.authority_check
+            api, self._store, announcer, namespace=settings.namespace, clock=utc_now, check=settings.authority_check
         )
         self._reconciler = Reconciler(
             api,
             self._store,
             self._authorities,
             self._agenda,
-            Announcer(api, clock=utc_now, instance=socket.gethostname()),
+            announcer,
             settings=settings,
             clock=utc_now,
         )
@@ -98,7 +100,7 @@ class _Operator:
         ]
         workers = self._start_workers()
         port = self._settings.health_port
-        server = await health.serve(self._health, port=port) if port else None
+        server = await health.serve(self._health, Metrics(self._store).text, port=port) if port else None
         try:
             await self._run_kopf()
         except Exception as error:

@@ -36,8 +36,6 @@ class Settings:
     """A Secret that was mended three times within this is left alone until it has passed since the first of them."""
     move_grace: timedelta = timedelta(minutes=10)
     """How long the old Secret stays after a new one of another name was made."""
-    pace: int = 50
-    """How many certificates a second are made anew because their CA was replaced."""
     sweep: timedelta = timedelta(hours=24)
     """How often the files of every Secret are read, whatever its metadata says."""
     request_timeout: timedelta = timedelta(seconds=30)
@@ -58,9 +56,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         if name in environment:
             given[field.name] = _parse(name, environment[name], type(field.default))
     chosen = Settings(**given)
-    for name in ("workers", "pace"):
-        if getattr(chosen, name) < 1:
-            raise ValueError(f"{PREFIX}{name.upper()}: must be at least one: {getattr(chosen, name)}")
+    if chosen.workers < 1:
+        raise ValueError(f"{PREFIX}WORKERS: must be at least one: {chosen.workers}")
     return chosen
 
 

@@ -21,6 +21,7 @@ from mutualtls.core import (
     desired,
     facts,
     formats,
+    generations,
     identity,
     issue,
     keys,
@@ -38,13 +39,16 @@ from mutualtls.core.checks import Absent, Action, Found, Known, Observed
 from mutualtls.core.errors import AuthorityError
 from mutualtls.core.facts import Damage, Facts
 from mutualtls.core.formats import Opened, Password
+from mutualtls.core.gates import Sight
+from mutualtls.core.generations import CAId, Tombstone
 from mutualtls.core.identity import Algorithm, Identity
 from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType, PrivateKey
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
 from mutualtls.core.plan import Decision
 from mutualtls.core.reasons import Reason
-from mutualtls.core.rotation import Bury, CAId, Hold, Make, Sign, Step, Tombstone, Write
+from mutualtls.core.source import Source
+from mutualtls.core.steps import Bury, Hold, Make, Sign, Step, View, Write
 from mutualtls.core.trust import Trust
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -59,6 +63,8 @@ KEY_TYPES = (P256, P384, P521, RSA, ED25519)
 
 UID = "6c0e8f6e-5a6f-4c39-9c11-6f6b3c0a4f10"
 """uid of the identity `shop/orders`."""
+ORDERS = "shop/orders"
+"""Its key, and that of a Secret."""
 OTHER = {"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1"}
 """An entry of `managedFields` of somebody else, without its fields."""
 
@@ -96,7 +102,7 @@ def authority(name: str = "default", *, abandon: str | None = None, **spec: Any)
 
 def key_of_ca(of: Authority, role: Role, number: int) -> PrivateKey:
     """Make the key of a CA, once for each authority, role and number."""
-    return _key_of_ca(rotation.key_type(of, role), f"{of.name}/{role}/{number}")
+    return _key_of_ca(generations.key_type(of, role), f"{of.name}/{role}/{number}")
 
 
 @functools.cache
@@ -128,7 +134,7 @@ class Home:
         for recorded in known.generations if known else ():
             found = self.secrets.get((recorded.role, recorded.number))
             if isinstance(found, CA):
-                rotation.check_held(recorded, found)
+                generations.check_held(recorded, found)
             held[recorded.role, recorded.number] = found
         return held
 
@@ -144,18 +150,34 @@ class Home:
         known = self.read_ledger()
         return {(ca.role, ca.number): ca.state for ca in known.generations} if known else {}
 
+    sight: Sight = field(default_factory=Sight)
+    """What there is of Secrets and leaves."""
+    source: Source | None = None
+    at_it_since: datetime | None = None
+    """When the operator first saw the phase."""
+
+    def view(self, of: Authority, *, now: datetime = NOW) -> View:
+        """Read everything, as an operator does that has just started."""
+        known = self.read_ledger() or Ledger(authority_uid=of.uid)
+        return View(
+            authority=of,
+            ledger=known,
+            held=self.held(),
+            now=now,
+            sight=self.sight,
+            at_it_since=self.at_it_since,
+            source=self.source,
+        )
+
     def next_step(self, of: Authority, *, now: datetime = NOW) -> Step:
         """Say what an operator would do that has just read everything."""
-        known = self.read_ledger()
-        if known is None:
-            return Write(rotation.announced_first(of))
-        return rotation.next_step(of, known, self.held(), now=now)
+        return rotation.next_step(self.view(of, now=now))
 
     def write_ledger(self, new: Ledger, *, over: int | None = None) -> bool:
         """Write the ledger, unless it is not the version any more that it is to be written over (409)."""
         if over is not None and over != self.ledger_version:
             return False
-        self.ledger_text = ledger.encode(new)
+        self.ledger_text = ledger.encode(msgspec.structs.replace(new, revision=new.revision + 1))
         self.ledger_version += 1
         return True
 
@@ -167,7 +189,7 @@ class Home:
     def sign(self, *, until: datetime, now: datetime) -> CAId:
         """Allow a leaf that ends then, as is done before it is signed, and say of which CA it is."""
         known = self.read_ledger()
-        active = known.active(Role.ISSUING) if known else None
+        active = known.signer if known else None
         if known is None or active is None:
             raise TypeError("nothing signs")
         if not ledger.covers(active, until):
@@ -185,9 +207,11 @@ class Home:
     def make(self, of: Authority, step: Make, made_key: PrivateKey, *, now: datetime = NOW) -> CA:
         """Make the CA that a step asks for, without creating its Secret."""
         announced = step.announced
+        if announced.is_outside and self.source is not None:
+            return self.source.signer
         root = self.held().get((Role.ROOT, announced.issuer)) if announced.issuer is not None else None
         signing = root if isinstance(root, CA) else None
-        return rotation.certify(of, announced, made_key, signing, now=now)
+        return generations.certify(of, announced, made_key, signing, now=now)
 
     def create(self, name: CAId, ca: CA) -> bool:
         """Create a CA Secret. What is there stays (409)."""
@@ -271,7 +295,7 @@ def signer(name: str = "default", *, made: datetime = NOW - DAY, **spec: Any) ->
     known, root = home.read_ledger(), home.ca((Role.ROOT, 1))
     if not isinstance(step, Sign) or known is None:
         raise AuthorityError(step.reason if isinstance(step, Hold) else Reason.KEY_LOST, "cannot sign")
-    return Signer(authority=of, ledger=known, root=root, issuing=step.issuing)
+    return Signer(authority=of, ledger=known, root=root, issuing=step.ca)
 
 
 @functools.cache

@@ -114,8 +114,8 @@ def test_a_contest_of_one_is_none_of_another() -> None:
 
 def test_turns_come_at_a_pace() -> None:
     """The first at once, and then so many a second."""
-    pace = Pace(50)
-    turns = [pace.turn(f"{number}", NOW) for number in range(101)]
+    pace = Pace()
+    turns = [pace.turn(f"{number}", NOW, per_second=50) for number in range(101)]
 
     assert turns[0] is None
     assert [NOW + number * SECOND / 50 for number in range(1, 101)] == turns[1:]
@@ -123,35 +123,35 @@ def test_turns_come_at_a_pace() -> None:
 
 def test_whoever_asked_once_keeps_the_turn() -> None:
     """However often it asks, and whoever comes later."""
-    pace = Pace(1)
-    pace.turn("first", NOW)
+    pace = Pace()
+    pace.turn("first", NOW, per_second=1)
 
-    assert NOW + SECOND == pace.turn("second", NOW)
-    assert NOW + 2 * SECOND == pace.turn("third", NOW)
-    assert NOW + SECOND == pace.turn("second", NOW + SECOND / 2)
-    assert pace.turn("second", NOW + SECOND) is None
-    assert NOW + 2 * SECOND == pace.turn("third", NOW + SECOND)
+    assert NOW + SECOND == pace.turn("second", NOW, per_second=1)
+    assert NOW + 2 * SECOND == pace.turn("third", NOW, per_second=1)
+    assert NOW + SECOND == pace.turn("second", NOW + SECOND / 2, per_second=1)
+    assert pace.turn("second", NOW + SECOND, per_second=1) is None
+    assert NOW + 2 * SECOND == pace.turn("third", NOW + SECOND, per_second=1)
 
 
 def test_a_turn_is_had_once() -> None:
     """Who comes again stands at the end."""
-    pace = Pace(1)
+    pace = Pace()
 
-    assert pace.turn("first", NOW) is None
-    assert NOW + SECOND == pace.turn("first", NOW)
+    assert pace.turn("first", NOW, per_second=1) is None
+    assert NOW + SECOND == pace.turn("first", NOW, per_second=1)
 
 
 @pytest.mark.parametrize("late", [pytest.param(SECOND, id="on time"), pytest.param(MINUTE, id="late")])
 def test_who_comes_late_has_the_turn_still(late: timedelta) -> None:
     """And turns that nobody used are not saved up."""
-    pace = Pace(1)
-    pace.turn("first", NOW)
-    pace.turn("second", NOW)
+    pace = Pace()
+    pace.turn("first", NOW, per_second=1)
+    pace.turn("second", NOW, per_second=1)
 
-    assert pace.turn("second", NOW + late) is None
+    assert pace.turn("second", NOW + late, per_second=1) is None
     later = NOW + late + MINUTE
-    assert pace.turn("third", later) is None
-    assert later + SECOND == pace.turn("fourth", later)
+    assert pace.turn("third", later, per_second=1) is None
+    assert later + SECOND == pace.turn("fourth", later, per_second=1)
 
 
 # Places

@@ -19,7 +19,7 @@ from mutualtls.core.errors import SpecError
 from mutualtls.core.identity import Usage
 from mutualtls.core.ledger import Role, State
 from mutualtls.core.names import Names, Subject
-from mutualtls.core.rotation import Hold, Sign
+from mutualtls.core.steps import Hold, Sign
 from mutualtls.core.trust import Trust
 
 OPENSSL = shutil.which("openssl")

@@ -37,7 +37,19 @@ from core.builders import (
     secret_of,
     signer,
 )
-from mutualtls.core import bundle, desired, facts, issue, ledger, names, ownership, patterns, rotation, times, uris
+from mutualtls.core import (
+    bundle,
+    desired,
+    facts,
+    generations,
+    issue,
+    ledger,
+    names,
+    ownership,
+    patterns,
+    times,
+    uris,
+)
 from mutualtls.core import trust as trusts
 from mutualtls.core.checks import Absent, Action
 from mutualtls.core.desired import Wanted
@@ -46,6 +58,7 @@ from mutualtls.core.identity import Identity
 from mutualtls.core.issue import CA
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
 from mutualtls.core.names import Names
+from mutualtls.core.steps import Make, Sign, Write
 from mutualtls.core.times import Validity
 from mutualtls.core.trust import Trust
 
@@ -126,7 +139,7 @@ def test_a_leaf_is_not_renewed_before_it_is_valid(duration: timedelta, left: int
 def roots() -> tuple[str, ...]:
     """A handful of roots as PEM."""
     announced = CAGeneration(role=Role.ROOT, number=1, state=State.MAKING)
-    made = (rotation.certify(authority(), announced, key(P256, number), None, now=NOW) for number in range(6))
+    made = (generations.certify(authority(), announced, key(P256, number), None, now=NOW) for number in range(6))
     return tuple(issue.to_pem(ca.certificate).decode() for ca in made)
 
 
@@ -706,9 +719,9 @@ def test_cas_are_made_once_whatever_happens(history: list[str]) -> None:
     of, home = authority(), Home()
     for event in history:
         step = home.next_step(of)
-        if event == "step" and isinstance(step, rotation.Write | rotation.Make):
+        if event == "step" and isinstance(step, Write | Make):
             home.act(of, step)
-        elif event == "crash with a key" and isinstance(step, rotation.Make):
+        elif event == "crash with a key" and isinstance(step, Make):
             home.make(of, step, key(P256, 99))
     home.walk(of)
     found = home.read_ledger()
@@ -727,8 +740,8 @@ EVENTS = st.sampled_from(["lose the root", "lose the issuing CA", "restore", "ab
 def test_whatever_is_lost_no_leaf_loses_its_root(history: list[tuple[str, int]]) -> None:
     """What signs is under a root of the bundle, so are living leaves, and each number is made once."""
     of, home, now = authority(), grown(), NOW
-    leaves: list[tuple[rotation.CAId, datetime]] = []
-    lost: dict[rotation.CAId, CA] = {}
+    leaves: list[tuple[generations.CAId, datetime]] = []
+    lost: dict[generations.CAId, CA] = {}
     for event, hours in history:
         known = home.read_ledger()
         root, issuing = (known.active(role) for role in (Role.ROOT, Role.ISSUING)) if known else (None, None)
@@ -742,19 +755,19 @@ def test_whatever_is_lost_no_leaf_loses_its_root(history: list[tuple[str, int]])
             of = authority(abandon=root.fingerprint)
         elif event == "step":
             step = home.next_step(of, now=now)
-            if isinstance(step, rotation.Write):
+            if isinstance(step, Write):
                 home.act(of, step, now=now)
             continue
         elif event == "wait":
             now += timedelta(hours=hours)
         step = home.walk(of, now=now)
-        if isinstance(step, rotation.Sign) and event == "sign":
-            end = min(now + DAY, step.issuing.validity.not_after)
+        if isinstance(step, Sign) and event == "sign":
+            end = min(now + DAY, step.ca.validity.not_after)
             leaves.append((home.sign(until=end, now=now), end))
         trusted = home.read_ledger()
         assert trusted is not None
         roots = {ca.number for ca in trusted.of(Role.ROOT) if ca.state in ledger.TRUSTED}
         signing = trusted.active(Role.ISSUING)
-        assert not isinstance(step, rotation.Sign) or (signing is not None and signing.issuer in roots)
+        assert not isinstance(step, Sign) or (signing is not None and signing.issuer in roots)
         assert {home.recorded(name).issuer for name, end in leaves if end > now} <= roots
         assert len(home.made) == len(set(home.made))

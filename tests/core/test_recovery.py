@@ -26,16 +26,18 @@ from core.builders import (
     other_signer,
     secret_of,
 )
-from mutualtls.core import issue, ledger, recovery, rotation, trust
+from mutualtls.core import generations, issue, ledger, recovery, trust
 from mutualtls.core.authority import Authority, AuthorityStatus, CAStatus
 from mutualtls.core.errors import AuthorityError
+from mutualtls.core.generations import CAId, Tombstone
 from mutualtls.core.issue import CA
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
 from mutualtls.core.recovery import Evidence
-from mutualtls.core.rotation import CAId, Hold, Sign, Tombstone
+from mutualtls.core.steps import Hold, Sign
 
 ROOT, ROOT_2, ROOT_3 = ((Role.ROOT, number) for number in (1, 2, 3))
 ISSUING, ISSUING_2, ISSUING_3 = ((Role.ISSUING, number) for number in (1, 2, 3))
+ROOTS = (ROOT, ROOT_2)
 HALF = NOW + 1080 * HOUR
 LATER = HALF + 3 * DAY
 """When the ledgers of these tests are lost."""
@@ -53,16 +55,17 @@ class World:
     """For each issuing CA with living leaves, the end of the last."""
 
     def evidence(self, *, secrets: Iterable[CAId], status: Iterable[CAId], leaves: Iterable[CAId]) -> Evidence:
-        """Gather a part of what is left, as the shell does: a leaf's Secret carries its issuer and the bundle."""
+        """Gather a part of what is left, as the shell does: a leaf's Secret carries its issuer and both roots."""
         there = {name: self.secrets[name] for name in secrets}
         alive = {name: self.leaves[name] for name in leaves}
-        carried = [certificate for name in alive for certificate in (name, self.issuers[name])]
+        carried = [certificate for name in alive for certificate in (name, *ROOTS)]
         seen = [*status, *there, *carried]
         return Evidence(
-            certificates=tuple(self.certificates[name] for name in seen),
+            believed=tuple((name, self.certificates[name]) for name in seen),
             with_key=frozenset(name for name, held in there.items() if isinstance(held, CA)),
             buried=frozenset(name for name, held in there.items() if isinstance(held, Tombstone)),
             leaves={self.key_id(name): end for name, end in alive.items()},
+            bundles=tuple(tuple(self.certificates[root] for root in ROOTS) for _ in alive),
         )
 
     def key_id(self, name: CAId) -> str:
@@ -149,7 +152,7 @@ def test_no_evidence_is_empty() -> None:
 @pytest.mark.parametrize(
     "evidence",
     [
-        pytest.param(Evidence(certificates=(default_signer().root.certificate,)), id="a certificate"),
+        pytest.param(Evidence(believed=((ROOT, default_signer().root.certificate),)), id="a certificate"),
         pytest.param(Evidence(with_key=frozenset({ROOT})), id="a Secret with a key"),
         pytest.param(Evidence(buried=frozenset({ROOT})), id="a tombstone"),
         pytest.param(Evidence(leaves={"ab": NOW}), id="a leaf"),
@@ -175,13 +178,13 @@ CASES = [
     pytest.param(
         everything(secrets=[ROOT, ROOT_2, ISSUING_2]),
         {
-            ROOT: State.ACTIVE,
-            ROOT_2: State.RETIRING,
+            ROOT: State.RETIRING,
+            ROOT_2: State.ACTIVE,
             ISSUING: State.LOST,
-            ISSUING_2: State.ACTIVE,
+            ISSUING_2: State.RETIRING,
             ISSUING_3: State.LOST,
         },
-        id="the newest issuing CA has no key",
+        id="the newest issuing CA has no key, and its root has",
     ),
     pytest.param(
         everything(secrets=[], status=[]),
@@ -202,7 +205,7 @@ CASES = [
     pytest.param(everything(secrets=[ISSUING], status=[], leaves=[]), {ISSUING: State.GONE}, id="a tombstone alone"),
     pytest.param(
         everything(secrets=[ROOT, ROOT_2], status=[], leaves=[]),
-        {ROOT: State.RETIRING, ROOT_2: State.ACTIVE},
+        {ROOT: State.ACTIVE, ROOT_2: State.PUBLISHED},
         id="roots alone",
     ),
     pytest.param(
@@ -211,7 +214,7 @@ CASES = [
         id="the root with a key counts",
     ),
     pytest.param(
-        Evidence(certificates=(foreign(),)),
+        Evidence(believed=((ROOT, foreign()),)),
         {},
         id="a CA that is not ours",
     ),
@@ -220,7 +223,7 @@ CASES = [
 
 @pytest.mark.parametrize(("evidence", "expected"), CASES)
 def test_a_ledger_is_rebuilt(evidence: Evidence, expected: dict[CAId, State]) -> None:
-    """The newest issuing CA with a key signs, and its root; what else is there stays trusted for a while."""
+    """The newest issuing CA of the root that signs has its part; what else is there stays trusted for a while."""
     assert expected == states(rebuilt(evidence))
 
 
@@ -229,7 +232,7 @@ def test_a_rebuilt_ledger_holds_what_the_certificates_say() -> None:
     before = grown()
     known_ledger = before.read_ledger()
     by = {name: before.ca(name) for name in (ROOT, ISSUING)}
-    evidence = Evidence(certificates=tuple(ca.certificate for ca in by.values()), with_key=frozenset(by))
+    evidence = Evidence(believed=tuple((name, ca.certificate) for name, ca in by.items()), with_key=frozenset(by))
     found = recovery.rebuilt(authority(), evidence, now=NOW)
 
     assert known_ledger is not None
@@ -287,7 +290,7 @@ def test_a_leaf_whose_ca_is_nowhere_is_evidence_that_holds() -> None:
 
 def test_a_key_whose_certificate_cannot_be_read_is_explained_or_refused() -> None:
     """Or the ledger would be rebuilt for ever."""
-    evidence = Evidence(certificates=(world().certificates[ROOT],), with_key=frozenset({ROOT, ISSUING}))
+    evidence = Evidence(believed=((ROOT, world().certificates[ROOT]),), with_key=frozenset({ROOT, ISSUING}))
     try:
         found = rebuilt(evidence)
     except AuthorityError:
@@ -344,24 +347,26 @@ def told(*certificates: x509.Certificate) -> AuthorityStatus:
 def planted() -> x509.Certificate:
     """A root of somebody else's that says it is ours."""
     root = default_signer().root
-    name = rotation.unique_name(authority(), Role.ROOT, 99)
+    name = generations.unique_name(authority(), Role.ROOT, 99)
     return issue.root(other_signer().root.key, common_name="x", unique=name, validity=root.validity)
 
 
 def test_a_root_that_only_the_status_tells_of_beside_a_ledger_is_not_believed() -> None:
     """Or whoever may write a status could plant a root into every bundle; and nothing is rebuilt for ever."""
     known = default_signer().ledger
-    own = tuple(x509.load_pem_x509_certificate(ca.certificate.encode()) for ca in known.generations)
+    own = tuple(
+        ((ca.role, ca.number), x509.load_pem_x509_certificate(ca.certificate.encode())) for ca in known.generations
+    )
 
     assert recovery.explains(known, [ROOT, ISSUING], told(planted()))
-    found = rebuilt(Evidence(certificates=own, claimed=(planted(),), with_key=frozenset({ROOT, ISSUING})))
+    found = rebuilt(Evidence(believed=own, claimed=(planted(),), with_key=frozenset({ROOT, ISSUING})))
     assert {ROOT, ISSUING} == states(found).keys()
 
 
 def test_an_issuing_ca_that_a_known_root_signed_is_believed() -> None:
     """Its number is never used again, be the ledger an old one."""
     signer = default_signer()
-    made = rotation.certify(
+    made = generations.certify(
         authority(),
         CAGeneration(role=Role.ISSUING, number=2, state=State.MAKING, issuer=1),
         signer.issuing.key,
@@ -370,8 +375,11 @@ def test_an_issuing_ca_that_a_known_root_signed_is_believed() -> None:
     )
 
     assert not recovery.explains(signer.ledger, [ROOT, ISSUING], told(made.certificate))
-    own = tuple(x509.load_pem_x509_certificate(ca.certificate.encode()) for ca in signer.ledger.generations)
-    evidence = Evidence(certificates=own, claimed=(made.certificate,), with_key=frozenset({ROOT, ISSUING}))
+    own = tuple(
+        ((ca.role, ca.number), x509.load_pem_x509_certificate(ca.certificate.encode()))
+        for ca in signer.ledger.generations
+    )
+    evidence = Evidence(believed=own, claimed=(made.certificate,), with_key=frozenset({ROOT, ISSUING}))
     assert recovery.explains(rebuilt(evidence), [ROOT, ISSUING], told(made.certificate))
 
 
@@ -393,7 +401,7 @@ def test_the_cas_of_a_chain_are_read() -> None:
         pytest.param(b"", id="empty"),
         pytest.param(b"not PEM", id="no PEM"),
         pytest.param(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", id="no certificate"),
-        pytest.param(rotation.secret_data(default_signer().root)["tls.key"], id="a key"),
+        pytest.param(generations.secret_data(default_signer().root)["tls.key"], id="a key"),
     ],
 )
 def test_what_is_no_certificate_is_no_evidence(pem: bytes) -> None:
@@ -430,13 +438,16 @@ def test_what_is_rebuilt_holds_all_that_is_there(
 
     assert recovery.explains(found, [*secrets, *status], AuthorityStatus())
     assert found == ledger.decode(ledger.encode(found))
+    rooted = [name for name in w.issuers if name in evidence.with_key and found.find(*w.issuers[name])]
+    active = found.active(Role.ROOT)
+    assert active is not None or not rooted
+    if active is not None and rooted:
+        under = [name for name in rooted if w.issuers[name] == (Role.ROOT, active.number)]
+        signing = found.active(Role.ISSUING)
+        is_followed = any(ca.state == State.PUBLISHED for ca in found.of(Role.ROOT))
+        assert under or (Role.ROOT, active.number) in evidence.with_key or is_followed
+        assert max(under, default=None) == ((Role.ISSUING, signing.number) if signing else None)
     for role in Role:
-        rooted = {*w.issuers} - {one for one in w.issuers if found.find(*w.issuers[one]) is None}
-        keys = [name for name in evidence.with_key if name[0] == role and name in rooted]
-        active = found.active(role)
-        if role == Role.ISSUING and keys:
-            assert active is not None
-            assert max(keys) == (role, active.number)
         assert found.next_number(role) > max((number for of, number in (*secrets, *status) if of == role), default=0)
         assert 1 >= sum(ca.state == State.ACTIVE for ca in found.of(role))
     for name in leaves:
@@ -463,7 +474,7 @@ def test_after_a_rebuilding_things_go_on_or_hold(
     assert not set(home.made) & seen
     if isinstance(step, Sign):
         roots = x509.load_pem_x509_certificates(end.bundle)
-        assert step.issuing.certificate.issuer in {root.subject for root in roots}
+        assert step.ca.certificate.issuer in {root.subject for root in roots}
     for name in leaves if home.ledger_text else ():
         assert w.key_id(name) in end.in_use
         assert home.recorded(w.issuers[name]).certificate.encode() in end.bundle

@@ -14,6 +14,7 @@ from core.builders import (
     HOUR,
     MINUTE,
     NOW,
+    ORDERS,
     P384,
     SECOND,
     Home,
@@ -24,14 +25,16 @@ from core.builders import (
     named,
     other_signer,
 )
-from mutualtls.core import issue, rotation, trust
+from mutualtls.core import generations, issue, trust
 from mutualtls.core.authority import Authority
 from mutualtls.core.errors import AuthorityError
+from mutualtls.core.gates import Leaf, Sight
+from mutualtls.core.generations import CAId, Tombstone
 from mutualtls.core.issue import CA
 from mutualtls.core.ledger import Role, State
 from mutualtls.core.names import Names
 from mutualtls.core.reasons import Reason
-from mutualtls.core.rotation import Bury, CAId, Hold, Make, Sign, Tombstone, Write
+from mutualtls.core.steps import Bury, Hold, Make, Sign, Write
 from mutualtls.core.trust import Trust
 
 ROOT, ROOT_2 = (Role.ROOT, 1), (Role.ROOT, 2)
@@ -120,10 +123,10 @@ def test_the_new_issuing_ca_is_of_the_same_root() -> None:
     step = home.walk(of, now=HALF)
 
     assert isinstance(step, Sign)
-    assert home.secrets[ISSUING_2] is step.issuing
-    step.issuing.certificate.verify_directly_issued_by(home.ca(ROOT).certificate)
+    assert home.secrets[ISSUING_2] is step.ca
+    step.ca.certificate.verify_directly_issued_by(home.ca(ROOT).certificate)
     assert before.bundle == offered(home).bundle
-    assert HALF + 2160 * HOUR == step.issuing.validity.not_after
+    assert HALF + 2160 * HOUR == step.ca.validity.not_after
 
 
 def test_leaves_of_the_old_issuing_ca_are_good_and_to_be_replaced() -> None:
@@ -135,10 +138,11 @@ def test_leaves_of_the_old_issuing_ca_are_good_and_to_be_replaced() -> None:
     home.walk(of, now=signs_until(home, ISSUING) + MARGIN)
     after = offered(home)
     old, new = (issue.key_id(home_ca) for home_ca in certificates(home))
+    root = home.recorded(ROOT).key_id
 
-    assert {old: False} == replaced(before)
-    assert {old: True, new: False} == replaced(retiring)
-    assert {new: False} == replaced(after)
+    assert {root: False, old: False} == replaced(before)
+    assert {root: False, old: True, new: False} == replaced(retiring)
+    assert {root: False, new: False} == replaced(after)
 
 
 def certificates(home: Home) -> list[x509.Certificate]:
@@ -175,14 +179,14 @@ def test_an_issuing_ca_is_not_replaced_without_the_key_of_its_root() -> None:
 
 
 def test_an_issuing_ca_is_not_replaced_where_nothing_is_gained() -> None:
-    """It ends with its root, as would any other."""
+    """It ends with its root, as would any other. The root is replaced when its own time comes."""
     of = authority(root={"selfSigned": {"duration": "2160h"}})
     home = grown(of)
     step = home.next_step(of, now=HALF)
 
     assert isinstance(step, Sign)
     assert (None, None) == (step.lost, step.look_again)
-    assert "hold CAExpired" == named(home.next_step(of, now=NOW + 2160 * HOUR))
+    assert "write root 1 Active, issuing 1 Active, root 2 Making" == named(home.next_step(of, now=NOW + 1440 * HOUR))
 
 
 @pytest.mark.parametrize(
@@ -271,7 +275,7 @@ def test_a_lost_issuing_key_is_replaced_under_the_next_number() -> None:
         "write root 1 Active, issuing 1 Lost, issuing 2 Active",
         "sign",
     ] == steps(home, of, now=NOW + HOUR)
-    assert 2 == len(offered(home).in_use)
+    assert {home.recorded(name).key_id for name in (ROOT, ISSUING, ISSUING_2)} == set(offered(home).in_use)
     assert [ROOT, ISSUING, ISSUING_2] == home.made
     home.walk(of, now=signs_until(home, ISSUING) + MARGIN)
     assert {ROOT: State.ACTIVE, ISSUING: State.GONE, ISSUING_2: State.ACTIVE} == home.states()
@@ -337,30 +341,50 @@ def ordering(home: Home, name: CAId = ROOT) -> Authority:
     return authority(abandon=home.recorded(name).fingerprint)
 
 
-def test_an_abandoned_root_is_replaced_step_by_step() -> None:
-    """With its issuing CA lost, too."""
+def abandoned() -> Home:
+    """An authority whose keys are lost, and a leaf of it."""
     home = busy()
     home.lose(ROOT, ISSUING)
+    leaf = Leaf(secret=ORDERS, issuer_key_id=home.recorded(ISSUING).key_id, not_after=LEAF_ENDS)
+    home.sight = Sight(leaves=(leaf,))
+    return home
+
+
+def test_an_abandoned_root_is_replaced_step_by_step() -> None:
+    """By the phases, though nothing signs until the new root does; its issuing CA is lost, too."""
+    home = abandoned()
     now = HALF - MINUTE
 
     assert [
-        "write root 1 Lost, issuing 1 Active, root 2 Making",
+        "write root 1 Active, issuing 1 Active, root 2 Making",
         "make root 2",
-        "write root 1 Lost, issuing 1 Active, root 2 Active",
-        "write root 1 Lost, issuing 1 Lost, root 2 Active, issuing 2 Making",
+        "write root 1 Active, issuing 1 Active, root 2 Published",
+        "write root 1 Active, issuing 1 Active, root 2 Published, issuing 2 Making",
         "make issuing 2",
-        "write root 1 Lost, issuing 1 Lost, root 2 Active, issuing 2 Active",
-        "sign",
+        "write root 1 Active, issuing 1 Active, root 2 Published, issuing 2 Published",
+        "hold KeyLost",
     ] == steps(home, ordering(home), now=now)
     home.ca(ISSUING_2).certificate.verify_directly_issued_by(home.ca(ROOT_2).certificate)
 
 
+def test_what_replaces_an_abandoned_root_is_published_before_it_signs() -> None:
+    """For the soak, as the leaf that there is lives for longer."""
+    home = abandoned()
+    of = ordering(home)
+    home.walk(of, now=HALF - MINUTE)
+
+    assert [
+        "write root 1 Retiring, issuing 1 Retiring, root 2 Active, issuing 2 Active",
+        "sign",
+    ] == steps(home, of, now=HALF - MINUTE + DAY)
+
+
 def test_an_abandoned_root_stays_in_the_bundle_until_its_last_leaf_has_ended() -> None:
     """And then it goes, with its issuing CA."""
-    home = busy()
+    home = abandoned()
     of = ordering(home)
-    home.lose(ROOT, ISSUING)
     home.walk(of, now=HALF - MINUTE)
+    home.walk(of, now=HALF - MINUTE + DAY)
     gone = signs_until(home, ROOT) + MARGIN
     home.walk(of, now=gone - SECOND)
     pem = home.recorded(ROOT).certificate.encode()
@@ -368,7 +392,7 @@ def test_an_abandoned_root_stays_in_the_bundle_until_its_last_leaf_has_ended() -
 
     assert LEAF_ENDS < gone
     assert pem in both.bundle
-    assert {home.recorded(name).key_id for name in (ISSUING, ISSUING_2)} == set(both.in_use)
+    assert {home.recorded(name).key_id for name in (ROOT, ISSUING, ROOT_2, ISSUING_2)} == set(both.in_use)
     home.walk(of, now=gone)
     assert {ROOT: State.GONE, ISSUING: State.GONE, ROOT_2: State.ACTIVE, ISSUING_2: State.ACTIVE} == home.states()
     assert pem not in offered(home, of).bundle
@@ -376,18 +400,15 @@ def test_an_abandoned_root_stays_in_the_bundle_until_its_last_leaf_has_ended() -
 
 
 def test_what_an_abandoned_root_means_is_said() -> None:
-    """As long as it is in the bundle."""
-    home = busy()
+    """Until another one signs in its place."""
+    home = abandoned()
     of = ordering(home)
-    home.lose(ROOT, ISSUING)
     step = home.walk(of, now=HALF - MINUTE)
-    gone = signs_until(home, ROOT) + MARGIN
-    after = home.walk(of, now=gone)
+    after = home.walk(of, now=HALF - MINUTE + DAY)
 
-    assert isinstance(step, Sign)
+    assert isinstance(step, Hold)
     assert isinstance(after, Sign)
-    assert step.lost is not None
-    assert f"root 1 has no key and stays in the bundle until {(gone - MARGIN):%Y-%m-%dT%H:%M:%SZ}" in step.lost
+    assert "the key of root 1 is gone and was given up: another root takes its place" in step.message
     assert after.lost is None
 
 
@@ -397,7 +418,7 @@ def test_what_an_abandoned_root_means_is_said() -> None:
         pytest.param([], lambda home: home.recorded(ROOT).fingerprint, id="a root whose key is there"),
         pytest.param([ROOT], lambda _: None, id="no order"),
         pytest.param([ROOT], lambda home: home.recorded(ISSUING).fingerprint, id="the issuing CA"),
-        pytest.param([ROOT], lambda _: rotation.fingerprint(other_signer().root.certificate), id="another's root"),
+        pytest.param([ROOT], lambda _: generations.fingerprint(other_signer().root.certificate), id="another's root"),
         pytest.param([ROOT], lambda home: home.recorded(ROOT).fingerprint[:16], id="a part of the fingerprint"),
         pytest.param([ROOT], lambda home: home.recorded(ROOT).key_id, id="a key id"),
     ],
@@ -436,7 +457,7 @@ def test_a_fingerprint_may_be_written_otherwise(write: Callable[[str], str]) -> 
     home.lose(ROOT, ISSUING)
     of = authority(abandon=write(home.recorded(ROOT).fingerprint))
 
-    assert "write root 1 Lost, issuing 1 Active, root 2 Making" == named(home.next_step(of))
+    assert "write root 1 Active, issuing 1 Active, root 2 Making" == named(home.next_step(of))
 
 
 def test_a_root_without_living_leaves_stays_while_its_issuing_ca_signs() -> None:
@@ -447,7 +468,7 @@ def test_a_root_without_living_leaves_stays_while_its_issuing_ca_signs() -> None
     step = home.walk(of, now=NOW + HOUR)
 
     assert isinstance(step, Sign)
-    assert is_trusted(home, of, step.issuing)
+    assert is_trusted(home, of, step.ca)
 
 
 def is_trusted(home: Home, of: Authority, ca: CA) -> bool:
@@ -502,13 +523,6 @@ def test_a_crash_while_an_issuing_ca_is_replaced_is_mended_by_going_on(crash: in
 
     assert expected == end_of(busy(), authority(), crash=crash, when=when)
     assert {ROOT: State.ACTIVE, ISSUING: State.GONE, ISSUING_2: State.ACTIVE} == expected[0]
-
-
-def abandoned() -> Home:
-    """An authority whose keys are lost."""
-    home = busy()
-    home.lose(ROOT, ISSUING)
-    return home
 
 
 @pytest.mark.parametrize("when", ["half way through", "twice"])
@@ -599,4 +613,4 @@ def test_a_ca_says_which_one_it_is(unique: str, found: CAId | None) -> None:
     """In its subject."""
     certificate = issue.root(key(), common_name="x", unique=unique, validity=default_signer().root.validity)
 
-    assert found == rotation.identify(certificate)
+    assert found == generations.identify(certificate)

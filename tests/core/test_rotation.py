@@ -25,15 +25,16 @@ from core.builders import (
     named,
     other_signer,
 )
-from mutualtls.core import issue, ledger, rotation, trust
+from mutualtls.core import generations, issue, ledger, trust
 from mutualtls.core.authority import Authority
 from mutualtls.core.errors import AuthorityError
+from mutualtls.core.generations import CAId, Tombstone
 from mutualtls.core.identity import Algorithm
 from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
 from mutualtls.core.reasons import Reason
-from mutualtls.core.rotation import CAId, Hold, Make, Sign, Tombstone, Write
+from mutualtls.core.steps import Hold, Make, Sign, Write
 
 ROOT, ISSUING = (Role.ROOT, 1), (Role.ISSUING, 1)
 
@@ -73,11 +74,11 @@ def test_what_was_made_is_what_signs() -> None:
 
     assert isinstance(step, Sign)
     assert known is not None
-    assert (home.secrets[ISSUING], None) == (step.issuing, step.lost)
+    assert (home.secrets[ISSUING], None) == (step.ca, step.lost)
     for name in (ROOT, ISSUING):
         recorded, ca = known.find(*name), home.ca(name)
         assert recorded is not None
-        assert rotation.fingerprint(ca.certificate) == recorded.fingerprint
+        assert generations.fingerprint(ca.certificate) == recorded.fingerprint
         assert issue.key_id(ca.certificate) == recorded.key_id
         assert issue.to_pem(ca.certificate).decode() == recorded.certificate
         assert ca.validity.not_before == recorded.not_before
@@ -136,7 +137,7 @@ def test_a_crash_at_any_point_is_mended_by_going_on(crash: CrashPoint) -> None:
     assert [(*ROOT, State.ACTIVE), (*ISSUING, State.ACTIVE)] == [
         (ca.role, ca.number, ca.state) for ca in known.generations
     ]
-    assert home.secrets[ISSUING] is step.issuing
+    assert home.secrets[ISSUING] is step.ca
 
 
 @pytest.mark.parametrize("number", [pytest.param(number, id=step) for number, step in enumerate(WALK[:-1])])
@@ -173,7 +174,7 @@ def test_a_ca_secret_that_is_there_is_taken() -> None:
     step = home.next_step(of)
 
     assert isinstance(step, Write)
-    assert rotation.fingerprint(there.certificate) == step.ledger.generations[0].fingerprint
+    assert generations.fingerprint(there.certificate) == step.ledger.generations[0].fingerprint
 
 
 # What is gone
@@ -188,7 +189,7 @@ def test_a_root_key_that_is_gone_does_not_stop_signing() -> None:
     assert isinstance(step, Sign)
     assert step.lost is not None
     assert "the key of root 1 is gone" in step.lost
-    assert home.secrets[ISSUING] is step.issuing
+    assert home.secrets[ISSUING] is step.ca
 
 
 def test_an_issuing_key_that_is_gone_is_replaced_by_itself() -> None:
@@ -209,7 +210,7 @@ def test_a_key_that_is_restored_signs_again(lost: CAId) -> None:
     step = home.next_step(authority())
 
     assert isinstance(step, Sign)
-    assert (home.secrets[ISSUING], None) == (step.issuing, step.lost)
+    assert (home.secrets[ISSUING], None) == (step.ca, step.lost)
 
 
 def test_a_root_key_that_is_lost_before_its_issuing_ca_is_made_is_not_made_again() -> None:
@@ -230,10 +231,11 @@ def test_a_root_key_that_is_lost_before_its_issuing_ca_is_made_is_not_made_again
 
 def test_a_ledger_is_begun_with_a_root() -> None:
     """Which is announced, of the authority that it is for."""
-    begun = rotation.announced_first(authority())
+    step = Home().next_step(authority())
 
-    assert "uid-of-default" == begun.authority_uid
-    assert (CAGeneration(role=Role.ROOT, number=1, state=State.MAKING),) == begun.generations
+    assert isinstance(step, Write)
+    assert "uid-of-default" == step.ledger.authority_uid
+    assert (CAGeneration(role=Role.ROOT, number=1, state=State.MAKING),) == step.ledger.generations
 
 
 def test_a_ledger_without_a_ca_that_signs_gets_one_of_the_next_number() -> None:
@@ -314,7 +316,7 @@ def test_another_certificate_of_the_same_key_is_refused() -> None:
 )
 def test_the_key_of_a_ca_is_as_asked(spec: dict[str, Any], role: Role, kind: KeyType) -> None:
     """Each role has its own."""
-    assert kind == rotation.key_type(authority(**spec), role)
+    assert kind == generations.key_type(authority(**spec), role)
 
 
 ANNOUNCED_ROOT = CAGeneration(role=Role.ROOT, number=1, state=State.MAKING)
@@ -330,7 +332,7 @@ ANNOUNCED = CAGeneration(role=Role.ISSUING, number=3, state=State.MAKING, issuer
 )
 def test_a_root_is_named(spec: dict[str, Any], name: str) -> None:
     """For people; the serialNumber attribute is what makes it unique."""
-    ca = rotation.certify(authority(**spec), ANNOUNCED_ROOT, key(), None, now=NOW)
+    ca = generations.certify(authority(**spec), ANNOUNCED_ROOT, key(), None, now=NOW)
 
     assert f"2.5.4.5=uid-of-default/{Role.ROOT}/1,CN={name}" == ca.certificate.subject.rfc4514_string()
 
@@ -338,7 +340,7 @@ def test_a_root_is_named(spec: dict[str, Any], name: str) -> None:
 def test_an_issuing_ca_lives_as_asked() -> None:
     """And carries its number in its subject."""
     of = authority(issuing={"duration": "100h"})
-    ca = rotation.certify(of, ANNOUNCED, key(), default_signer().root, now=NOW)
+    ca = generations.certify(of, ANNOUNCED, key(), default_signer().root, now=NOW)
 
     assert NOW + 100 * HOUR == ca.validity.not_after
     assert "uid-of-default/issuing/3" in ca.certificate.subject.rfc4514_string()
@@ -346,8 +348,8 @@ def test_an_issuing_ca_lives_as_asked() -> None:
 
 def test_an_issuing_ca_does_not_outlive_its_root() -> None:
     """Nor begin before it."""
-    root = rotation.certify(authority(root={"selfSigned": {"duration": "1h"}}), ANNOUNCED_ROOT, key(), None, now=NOW)
-    ca = rotation.certify(authority(), ANNOUNCED, key(P384), root, now=NOW + SECOND)
+    root = generations.certify(authority(root={"selfSigned": {"duration": "1h"}}), ANNOUNCED_ROOT, key(), None, now=NOW)
+    ca = generations.certify(authority(), ANNOUNCED, key(P384), root, now=NOW + SECOND)
 
     assert root.validity.not_after == ca.validity.not_after
     assert root.validity.not_before <= ca.validity.not_before
@@ -357,7 +359,7 @@ def test_an_issuing_ca_under_a_root_that_has_expired_is_not_made() -> None:
     """There would be nothing left of its life."""
     root = default_signer().root
     with pytest.raises(AuthorityError, match="root 1 has expired") as error:
-        rotation.certify(authority(), ANNOUNCED, key(), root, now=root.validity.not_after)
+        generations.certify(authority(), ANNOUNCED, key(), root, now=root.validity.not_after)
 
     assert Reason.CA_EXPIRED == error.value.reason
 
@@ -365,7 +367,7 @@ def test_an_issuing_ca_under_a_root_that_has_expired_is_not_made() -> None:
 def test_the_secret_of_a_ca_holds_certificate_and_key() -> None:
     """Which belong together."""
     ca = default_signer().issuing
-    data = rotation.secret_data(ca)
+    data = generations.secret_data(ca)
 
     assert {"tls.crt", "tls.key"} == set(data)
     assert issue.to_pem(ca.certificate) == data["tls.crt"]
@@ -375,7 +377,7 @@ def test_the_secret_of_a_ca_holds_certificate_and_key() -> None:
 def test_no_repr_shows_the_key_of_a_ca() -> None:
     """Nor that of a step that carries one."""
     ca = default_signer().issuing
-    number = rotation.secret_data(ca)["tls.key"].decode().splitlines()[1]
+    number = generations.secret_data(ca)["tls.key"].decode().splitlines()[1]
 
     assert number not in repr(ca)
     assert "key" not in repr(ca).lower()
@@ -573,7 +575,7 @@ def test_what_an_authority_offers() -> None:
     offered = by.trust
     key_id = issue.key_id(by.issuing.certificate)
 
-    assert {key_id} == set(offered.in_use)
+    assert {key_id, issue.key_id(by.root.certificate)} == set(offered.in_use)
     assert offered.in_use[key_id] == offered.signing
     assert by.issuing.validity == offered.in_use[key_id].validity
     assert (DAY, timedelta(minutes=10), 7 * DAY) == (
@@ -624,5 +626,5 @@ def test_whose_leaves_are_good(state: State, *, is_good: bool) -> None:
         raise TypeError("nothing signs")
     offered = trust.of(by.authority, by.ledger.put(msgspec.structs.replace(issuing, state=state)))
 
-    assert is_good is bool(offered.in_use)
+    assert is_good is (issuing.key_id in offered.in_use)
     assert offered.signing is None

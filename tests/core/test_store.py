@@ -335,13 +335,13 @@ def test_an_order_that_our_write_of_an_authoritys_status_raced_is_not_lost() -> 
     """The watch brings it."""
     store = Store()
     store.note_authority(authority_body(version=5))
-    annotations = {labels.ABANDON: "AB:CD"}
+    annotations = {labels.ABANDON: "AB:CD" * 16}
     store.note_authority_status("default", AuthorityStatus(), answer(7, uid="uid-of-default", annotations=annotations))
     body = merged(authority_body(version=7), {"metadata": {"annotations": annotations}})
     found = store.note_authority(body)
 
     assert found is not None
-    assert frozenset({"abcd"}) == found.abandon
+    assert frozenset({"abcd" * 16}) == found.orders.abandon
 
 
 def test_an_answer_does_not_take_the_version_of_an_authority_back() -> None:

@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 import msgspec
 
-from mutualtls.core import constraints, identity, labels, names, permits, schema, selectors, uris
+from mutualtls.core import constraints, identity, labels, names, orders, permits, schema, selectors, uris
 from mutualtls.core.constraints import NameConstraintsSpec
 from mutualtls.core.errors import Fault
 from mutualtls.core.identity import Algorithm, Resource
 from mutualtls.core.ledger import Role, State
+from mutualtls.core.orders import Orders
 from mutualtls.core.permits import PermitSpec
 from mutualtls.core.selectors import LabelSelector
 from mutualtls.core.status import Condition
@@ -60,17 +61,38 @@ class SelfSignedSpec(Resource, frozen=True, kw_only=True):
     private_key: Annotated[CAKeySpec, _CA_KEY] = CAKeySpec()
 
 
+class SecretReference(Resource, frozen=True, kw_only=True):
+    """A Secret of the operator's namespace."""
+
+    name: Annotated[str, schema.text("Name of the Secret.", longest=253, pattern=schema.DNS_SUBDOMAIN)]
+
+
 class RootSpec(Resource, frozen=True, kw_only=True):
     """Where the root comes from."""
 
     self_signed: Annotated[SelfSignedSpec, schema.field("A root that the operator makes and signs itself.")] = (
         SelfSignedSpec()
     )
+    secret_ref: Annotated[
+        SecretReference | None,
+        schema.field(
+            "A CA of an outside PKI instead, in a Secret of the operator's namespace: tls.crt (a root or an "
+            "intermediate, then further intermediates), tls.key, and ca.crt (its root, where tls.crt has an "
+            "intermediate). It is read and copied, never changed; another one that is put there replaces it as a root "
+            "is replaced."
+        ),
+    ] = None
 
 
 class IssuingSpec(Resource, frozen=True, kw_only=True):
     """The intermediate CA between the root and the leaves. Its certificate travels in tls.crt."""
 
+    enabled: Annotated[
+        bool,
+        schema.field(
+            "False: the root signs leaves itself. An intermediate of an outside PKI always does. Defaults to true."
+        ),
+    ] = True
     duration: Annotated[
         str, schema.duration("Life of the issuing CA's certificate. Defaults to 2160h (90 days).", least="2m")
     ] = "2160h"
@@ -118,6 +140,66 @@ class LeafSpec(Resource, frozen=True, kw_only=True):
     ] = ()
 
 
+class Retire(StrEnum):
+    """When a root that signs no more is taken out of trust."""
+
+    AFTER_EXPIRY = "AfterExpiry"
+    """When no leaf of it can be valid any more."""
+    AFTER_REPLACEMENT = "AfterReplacement"
+    """When every leaf of it was replaced, and the soak has passed."""
+
+
+class Approval(StrEnum):
+    """Who says that a rotation goes on."""
+
+    AUTOMATIC = "Automatic"
+    MANUAL = "Manual"
+
+
+class RotationSpec(Resource, frozen=True, kw_only=True):
+    """How the root is replaced."""
+
+    soak: Annotated[
+        str,
+        schema.duration(
+            "How long consumers may take to read new files. It passes between the last write of a new bundle and the "
+            "first use of the new root. Defaults to 24h.",
+            least="1s",
+        ),
+    ] = "24h"
+    retire: Annotated[
+        Retire,
+        schema.field(
+            "When the old root is taken out of the bundle: AfterExpiry (default), when no leaf of it can be valid any "
+            "more; AfterReplacement, when all its leaves were replaced, at once and at the pace, and the soak has "
+            "passed."
+        ),
+    ] = Retire.AFTER_EXPIRY
+    approval: Annotated[
+        Approval,
+        schema.field("Manual: the new root signs, and the old one goes, only after an order. Defaults to Automatic."),
+    ] = Approval.AUTOMATIC
+    rotate_before: Annotated[
+        str | None,
+        schema.duration("How long before its end a root is replaced. Defaults to a third of its life."),
+    ] = None
+    laggard_timeout: Annotated[
+        str,
+        schema.duration(
+            "How long a rotation waits for what cannot be brought up to date. Defaults to 1h.",
+            least="1s",
+        ),
+    ] = "1h"
+    pace: Annotated[
+        int,
+        schema.field(
+            "How many certificates a second are made anew because their CA was replaced. Defaults to 50.",
+            minimum=1,
+            maximum=1000,
+        ),
+    ] = 50
+
+
 _ORDERED = schema.durations(
     "{0} <= {1} && {1} <= {2}",
     "minDuration, duration and maxDuration must be in this order",
@@ -139,13 +221,49 @@ _ISSUING_WITHIN_ROOT = schema.durations(
     "root.selfSigned.duration",
     fieldPath=".issuing.duration",
 )
+_ROOM = "{1} + {1} + {2} + {3}"
+_ROTATION_TAKES = ("leaf.maxDuration", "rotation.soak", "rotation.laggardTimeout")
+_ROOM_TO_ROTATE = schema.durations(
+    f"{{0}} >= {_ROOM}",
+    "must leave room for twice leaf.maxDuration, rotation.soak and rotation.laggardTimeout",
+    "rotation.rotateBefore",
+    *_ROTATION_TAKES,
+    fieldPath=".rotation.rotateBefore",
+)
+_ROOM_IN_A_THIRD = schema.durations(
+    f"has(self.rotation.rotateBefore) || {{0}} >= {_ROOM} + {_ROOM} + {_ROOM}",
+    "a third of it must leave room for twice leaf.maxDuration, rotation.soak and rotation.laggardTimeout; or set "
+    "rotation.rotateBefore",
+    "root.selfSigned.duration",
+    *_ROTATION_TAKES,
+    fieldPath=".root.selfSigned.duration",
+)
+_ROTATE_WITHIN_LIFE = schema.durations(
+    "{0} < {1}",
+    "must be shorter than root.selfSigned.duration",
+    "rotation.rotateBefore",
+    "root.selfSigned.duration",
+    fieldPath=".rotation.rotateBefore",
+)
+_OWN_TRUST_DOMAIN = schema.rule(
+    "!has(self.root) || !has(self.root.secretRef) || self.trustDomain != 'cluster.local'",
+    "must be another than cluster.local with root.secretRef: two clusters under one root must not speak for each other",
+    fieldPath=".trustDomain",
+)
 _NOT_SVC = schema.rule(
     r"!self.matches(r'(^|\.)svc(\.|$)')",
     "must not have a label svc: one name could be of two namespaces",
 )
 _IMMUTABLE = schema.rule("self == oldSelf", "cannot be changed: make another authority")
 
-CEL_ON_SPEC = (_LEAF_WITHIN_ISSUING, _ISSUING_WITHIN_ROOT)
+CEL_ON_SPEC = (
+    _LEAF_WITHIN_ISSUING,
+    _ISSUING_WITHIN_ROOT,
+    _ROOM_TO_ROTATE,
+    _ROOM_IN_A_THIRD,
+    _ROTATE_WITHIN_LIFE,
+    _OWN_TRUST_DOMAIN,
+)
 CEL_ON_ROOT = (
     schema.rule(
         "size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')",
@@ -202,6 +320,7 @@ class AuthoritySpec(Resource, frozen=True, kw_only=True):
             "permitted here as well."
         ),
     ] = NameConstraintsSpec()
+    rotation: Annotated[RotationSpec, schema.field("How the root is replaced.")] = RotationSpec()
     on_not_permitted: Annotated[
         OnNotPermitted,
         schema.field(
@@ -229,6 +348,29 @@ class CAStatus(Resource, frozen=True, kw_only=True):
     certificate: Annotated[str, schema.text("The certificate as PEM.", longest=16384)]
 
 
+class OrderStatus(Resource, frozen=True, kw_only=True):
+    """An order: an annotation on the authority."""
+
+    order: Annotated[str, schema.text("Name of the annotation.", longest=64)]
+    value: Annotated[str, schema.text("Its value.", longest=256)]
+    message: Annotated[str, schema.text("Why it is not obeyed; empty where it would be.", longest=512)] = ""
+
+
+class NextStatus(Resource, frozen=True, kw_only=True):
+    """What the replacing of the root waits for."""
+
+    waits_for: Annotated[str, schema.text("What is waited for.", longest=512)]
+    laggards: Annotated[
+        tuple[Annotated[str, schema.text("An object.", longest=600)], ...],
+        schema.field("What is not done yet: the first of them, by name.", maxItems=10),
+    ] = ()
+    behind: Annotated[int, schema.field("How many are not done yet.")] = 0
+    excused: Annotated[int, schema.field("How many are not waited for any more.")] = 0
+    until: Annotated[
+        str | None, schema.field("When it goes on if nothing else happens, or more is known.", format="date-time")
+    ] = None
+
+
 class AuthorityStatus(Resource, frozen=True, kw_only=True):
     """A copy of what the operator knows of the authority. It may be lost: the ledger counts."""
 
@@ -237,12 +379,25 @@ class AuthorityStatus(Resource, frozen=True, kw_only=True):
     ] = -1
     conditions: Annotated[
         tuple[Condition, ...],
-        schema.by_type("Ready: certificates are signed. KeyLost: a CA key that was made is gone."),
+        schema.by_type(
+            "Ready: certificates are signed. Rotating: the root is being replaced, with the phase as the reason. "
+            "KeyLost: a CA key that was made is gone. Drifted: a CA is not as the spec asks for a new one."
+        ),
+    ] = ()
+    next: Annotated[
+        NextStatus | None, schema.field("What the replacing of the root waits for; left out while nothing is replaced.")
+    ] = None
+    orders: Annotated[
+        tuple[OrderStatus, ...],
+        schema.field(
+            "Orders that are not obeyed, with the reason, and those that would be, to be copied.", maxItems=32
+        ),
     ] = ()
     generations: Annotated[
         tuple[CAStatus, ...], schema.field("The CA generations, newest last in each role.", maxItems=64)
     ] = ()
     bundle: Annotated[str | None, schema.text("Hash of the CA bundle that is written now.", longest=80)] = None
+    revision: Annotated[int, schema.field("How often the ledger was written when this status was.", minimum=0)] = 0
 
 
 class Authority(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,19 +411,17 @@ class Authority(msgspec.Struct, frozen=True, kw_only=True):
     status: AuthorityStatus
     operator_namespace: str | None = None
     """Namespace of the operator that serves it; None while none does."""
-    abandon: frozenset[str] = frozenset()
-    """Order: fingerprints, lower-case hex, of roots whose keys are lost and that are to be given up."""
+    orders: Orders = Orders()
     is_deleting: bool = False
     fault: str | None = None
     """Why the spec could not be read; `spec` is then empty."""
 
 
-def parse_metadata(metadata: Mapping[str, Any]) -> tuple[int, str | None, frozenset[str], bool]:
-    """Read generation, namespace of the operator, the order to abandon a root, and whether it is being deleted."""
+def parse_metadata(metadata: Mapping[str, Any]) -> tuple[int, str | None, Orders, bool]:
+    """Read generation, namespace of the operator, orders, and whether it is being deleted."""
     annotations = metadata.get("annotations") or {}
-    ordered = annotations.get(labels.ABANDON, "").lower().replace(":", "").split(",")
-    abandon = frozenset(fingerprint.strip() for fingerprint in ordered if fingerprint.strip())
-    return metadata["generation"], annotations.get(labels.OPERATOR_NAMESPACE), abandon, "deletionTimestamp" in metadata
+    namespace = annotations.get(labels.OPERATOR_NAMESPACE)
+    return metadata["generation"], namespace, orders.parse(annotations), "deletionTimestamp" in metadata
 
 
 def faults(spec: AuthoritySpec) -> list[Fault]:
@@ -303,7 +456,7 @@ def parse(body: dict[str, Any]) -> Authority:
     metadata = body["metadata"]
     spec, fault = identity.convert_spec(body, AuthoritySpec)
     fault = fault or "; ".join(map(str, faults(spec))) or None
-    generation, operator_namespace, abandon, is_deleting = parse_metadata(metadata)
+    generation, operator_namespace, ordered, is_deleting = parse_metadata(metadata)
     return Authority(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -312,7 +465,7 @@ def parse(body: dict[str, Any]) -> Authority:
         spec=AuthoritySpec() if fault else spec,
         status=identity.convert_status(body, AuthorityStatus),
         operator_namespace=operator_namespace,
-        abandon=abandon,
+        orders=ordered,
         is_deleting=is_deleting,
         fault=fault,
     )

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -56,6 +56,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     size: int
     encoding: Encoding
     bundle_hash: str
+    bundle_since: datetime | None = None
+    """When this bundle was written in place of another; None where the Secret was made with it."""
+    issuer_since: datetime | None = None
+    """When a leaf of another CA was replaced by one of this; None where there was none before."""
     further: Further | None = None
     """What is recorded of the files that `spec.formats` asked for; None where we put none there."""
 
@@ -78,7 +82,9 @@ class Damage:
     message: str
 
 
-def of_leaf(leaf: x509.Certificate, *, intermediates: list[x509.Certificate], encoding: Encoding, ca: bytes) -> Facts:
+def of_leaf(
+    leaf: x509.Certificate, *, intermediates: Iterable[x509.Certificate], encoding: Encoding, ca: bytes
+) -> Facts:
     """Collect the facts of a leaf with its chain, the form of its key and the bundle beside it.
 
     Raises:
@@ -111,6 +117,44 @@ def of_leaf(leaf: x509.Certificate, *, intermediates: list[x509.Certificate], en
         encoding=encoding,
         bundle_hash=bundle.content_hash(ca),
     )
+
+
+def with_times(made: Facts, before: Facts | None, *, now: datetime, is_first: bool = False) -> Facts:
+    """Fill in since when bundle and issuer are what they are, from the facts before.
+
+    What is not known began now. In files that are the first ever nobody can have read others.
+    """
+    began = None if is_first else now
+    keeps_bundle = before is not None and before.bundle_hash == made.bundle_hash
+    keeps_issuer = before is not None and before.issuer_key_id == made.issuer_key_id
+    return msgspec.structs.replace(
+        made,
+        bundle_since=before.bundle_since if before and keeps_bundle else began,
+        issuer_since=before.issuer_since if before and keeps_issuer else began,
+    )
+
+
+_SLOWEST_WRITE = timedelta(seconds=30)
+"""Longest that a write may be under way."""
+
+
+def landed(made: Facts, before: Facts | None, *, now: datetime) -> Facts:
+    """Count from when a write was seen to have landed, where it says that it began just before.
+
+    Its own times are those of its making: it may have been under way for a while, also past the end of its operator.
+    `before` is what was known of the same Secret until then.
+    """
+    is_new_bundle = before is None or before.bundle_hash != made.bundle_hash
+    is_new_issuer = before is None or before.issuer_key_id != made.issuer_key_id
+    return msgspec.structs.replace(
+        made,
+        bundle_since=_landed(made.bundle_since, now) if is_new_bundle else before and before.bundle_since,
+        issuer_since=_landed(made.issuer_since, now) if is_new_issuer else before and before.issuer_since,
+    )
+
+
+def _landed(since: datetime | None, now: datetime) -> datetime | None:
+    return now if since is not None and now - since < _SLOWEST_WRITE else since
 
 
 def read(secret: Mapping[str, Any]) -> Facts | Damage:

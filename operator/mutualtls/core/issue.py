@@ -27,6 +27,14 @@ class CA:
 
     certificate: x509.Certificate
     key: PrivateKey = field(repr=False)
+    further: tuple[x509.Certificate, ...] = ()
+    """Intermediates between it and its root, where it is an outside one."""
+
+    @property
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """What follows its leaves in tls.crt: itself, unless it is a root, and the intermediates above it."""
+        is_root = self.certificate.subject == self.certificate.issuer
+        return () if is_root else (self.certificate, *self.further)
 
     @property
     def validity(self) -> Validity:

@@ -21,7 +21,7 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 """Label for people (`kubectl get -l`). We select by `PART`, never by this."""
 
 PART = f"{GROUP}/part"
-"""Label that our watch selects. One of `PART_FILES`, `PART_CA`, `PART_PASSWORD`, `PART_LEDGER`."""
+"""Label that our watch selects. One of those below."""
 
 PART_FILES = "files"
 """The Secret of an identity: key, certificate, bundle."""
@@ -46,6 +46,21 @@ FACTS = f"{GROUP}/facts"
 
 OWNED = f"{GROUP}/owned"
 """Annotation on a Secret of files: JSON of `facts.Owned`, the labels, annotations and data keys that we put there."""
+
+ROTATE_ROOT = f"{GROUP}/rotate-root"
+"""Annotation on an authority: FINGERPRINT/NUMBER, of the root that signs and of the one that is to replace it."""
+
+ROTATE_ISSUING = f"{GROUP}/rotate-issuing"
+"""Annotation on an authority: FINGERPRINT/NUMBER, of the issuing CA that signs and of the one that is to replace it."""
+
+APPROVE = f"{GROUP}/approve"
+"""Annotation on an authority: FINGERPRINT/PHASE, of the incoming root and the phase to be entered."""
+
+ROLL_BACK = f"{GROUP}/roll-back"
+"""Annotation on an authority: fingerprint of the incoming root, which is to go again."""
+
+COMPROMISED = f"{GROUP}/compromised"
+"""Annotation on an authority: FINGERPRINT[;by=RFC 3339 TIME], by comma, of CAs whose keys others may have."""
 
 ABANDON = f"{GROUP}/abandon"
 """Annotation on an authority: fingerprints, by comma, of roots whose keys are lost and that are to be given up."""

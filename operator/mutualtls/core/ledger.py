@@ -58,6 +58,22 @@ class CAGeneration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """PEM."""
     signs_until: datetime | None = None
     """No leaf of this CA ends later. Moved before a leaf is signed."""
+    since: datetime | None = None
+    """When it came into its state."""
+    chain: str = ""
+    """PEM of the intermediates between it and its root, where it is an outside one."""
+    is_outside: bool = False
+    """Whether it was copied from `root.secretRef`."""
+    is_keyless: bool = False
+    """Whether it is an outside root whose key never enters the cluster."""
+
+
+class Compromise(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A CA whose key others may have. Noted for good."""
+
+    fingerprint: str
+    by: datetime | None = None
+    """When its root must be out of trust."""
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -66,7 +82,12 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     authority_uid: str
     version: int = 1
     """Version of this format."""
+    revision: int = 0
+    """Grows with every write. The status tells it, too: one that is behind the status was restored from a backup."""
     generations: tuple[CAGeneration, ...] = ()
+    is_automatic: bool = True
+    """Whether a root is replaced when its time comes; not after a roll-back, until the next order."""
+    compromised: tuple[Compromise, ...] = ()
 
     def of(self, role: Role) -> tuple[CAGeneration, ...]:
         """List the generations of a role, oldest first."""
@@ -75,6 +96,11 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     def active(self, role: Role) -> CAGeneration | None:
         """Find the generation of a role that signs."""
         return next((ca for ca in self.of(role) if ca.state == State.ACTIVE), None)
+
+    @property
+    def signer(self) -> CAGeneration | None:
+        """The generation that signs leaves: the issuing CA, or without one the root."""
+        return self.active(Role.ISSUING) or self.active(Role.ROOT)
 
     def find(self, role: Role, number: int) -> CAGeneration | None:
         """Find one generation."""

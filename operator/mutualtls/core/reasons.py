@@ -55,4 +55,7 @@ class Reason(StrEnum):
     CA_EXPIRED = "CAExpired"
     CLOCK_SKEW = "ClockSkew"
     OTHER_OPERATOR = "OtherOperator"
+    SOURCE_INVALID = "SourceInvalid"
     STABLE = "Stable"
+    AS_ASKED = "AsAsked"
+    SPEC_CHANGED = "SpecChanged"

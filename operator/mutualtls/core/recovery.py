@@ -14,20 +14,22 @@ import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from mutualtls.core import issue, rotation, times
+from mutualtls.core import generations, issue, times
 from mutualtls.core.authority import Authority, AuthorityStatus
 from mutualtls.core.errors import AuthorityError
+from mutualtls.core.gates import Leaf
+from mutualtls.core.generations import CAId
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
+from mutualtls.core.orders import Phase
 from mutualtls.core.reasons import Reason
-from mutualtls.core.rotation import CAId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What tells that an authority has had CAs."""
 
-    certificates: tuple[x509.Certificate, ...] = ()
-    """Certificates of CAs that are believed: those of CA Secrets first, then of the ledger; without one, the status."""
+    believed: tuple[tuple[CAId, x509.Certificate], ...] = ()
+    """CAs that are believed, with the number they go by: of CA Secrets, then of the ledger; without one, the status."""
     claimed: tuple[x509.Certificate, ...] = ()
     """Certificates of CAs from where others may write, too: the Secrets of identities, and a status beside a ledger."""
     with_key: frozenset[CAId] = frozenset()
@@ -36,11 +38,13 @@ class Evidence:
     """CAs in whose place there is a tombstone."""
     leaves: Mapping[str, datetime] = field(default_factory=dict)
     """For each key id of a CA, the end of the last leaf of it that was seen."""
+    bundles: tuple[tuple[x509.Certificate, ...], ...] = ()
+    """Each bundle that there is in Secrets of identities."""
 
     @property
     def is_empty(self) -> bool:
         """Whether there is none: the authority never had a CA."""
-        return not (self.certificates or self.with_key or self.buried or self.leaves)
+        return not (self.believed or self.with_key or self.buried or self.leaves)
 
 
 _Known = Mapping[CAId, x509.Certificate]
@@ -49,57 +53,146 @@ _Known = Mapping[CAId, x509.Certificate]
 def rebuilt(authority: Authority, evidence: Evidence, *, now: datetime) -> Ledger:
     """Make the ledger that explains the evidence.
 
-    The newest issuing CA with a key signs, or the newest of all; and its root. What else has a key or living leaves
-    stays trusted until none of its leaves can live.
+    The newest issuing CA with a key signs, or the newest of all; and its root. Where two roots could sign, what
+    identities carry says how far the replacing was. What else has a key or living leaves stays trusted until none of
+    its leaves can live; not so a root that is compromised and whose time is past.
 
     Raises:
         AuthorityError: a CA Secret is unreadable, or a CA is known only from Secrets that others may write.
     """
-    known = _known(evidence, confirmed=authority.abandon)
-    issuing = _newest(known, evidence, Role.ISSUING)
-    root = _issuer(known, issuing) if issuing else _newest(known, evidence, Role.ROOT)
+    is_outside = authority.spec.root.secret_ref is not None
+    known = _known(evidence, confirmed=authority.orders.abandon, is_outside=is_outside)
+    states = _states(authority, known, evidence, now)
     longest = now + times.parse_duration(authority.spec.leaf.max_duration)
-    ledger = Ledger(authority_uid=authority.uid)
+    ledger = Ledger(authority_uid=authority.uid, revision=authority.status.revision)
     for found in sorted(known.keys() | evidence.buried, key=lambda found: (found[0] != Role.ROOT, found[1])):
-        announced = CAGeneration(role=found[0], number=found[1], state=State.GONE)
+        blank = CAGeneration(role=found[0], number=found[1], state=State.GONE, since=now)
+        issuer = _issuer(known, found) if found[0] == Role.ISSUING and found in known else None
         if found in evidence.buried:
-            ledger = ledger.put(announced)
+            blank = msgspec.structs.replace(blank, issuer=issuer[1] if issuer else None)
+            is_read = found in known
+            ledger = ledger.put(generations.described(blank, known[found], State.GONE) if is_read else blank)
             continue
-        state = State.ACTIVE if found in {issuing, root} else _retired(found, evidence)
-        issuer = _issuer(known, found) if found[0] == Role.ISSUING else None
         until = max(longest, *_ends_seen(known, found, evidence, now)) + timedelta(hours=1)
-        described = rotation.described(announced, known[found], state)
-        ledger = ledger.put(
-            msgspec.structs.replace(described, issuer=issuer[1] if issuer else None, signs_until=times.whole(until))
+        is_outside = generations.identify(known[found]) is None
+        described = msgspec.structs.replace(
+            generations.described(blank, known[found], states[found]),
+            issuer=issuer[1] if issuer else None,
+            signs_until=times.whole(until),
+            is_outside=is_outside,
+            is_keyless=is_outside and found[0] == Role.ROOT and found not in evidence.with_key,
         )
+        ledger = ledger.put(described)
     return ledger
 
 
-def _known(evidence: Evidence, *, confirmed: frozenset[str]) -> _Known:
+def _states(authority: Authority, known: _Known, evidence: Evidence, now: datetime) -> dict[CAId, State]:
+    """Say which state each CA is in that has not been buried."""
+    issuing = _newest(known, evidence, Role.ISSUING)
+    root = _issuer(known, issuing) if issuing else _newest(known, evidence, Role.ROOT)
+    living = [found for found in known if found not in evidence.buried]
+    states = {found: State.ACTIVE if found in {issuing, root} else _retired(found, evidence) for found in living}
+    out = {one for one in living if one != root and one[0] == Role.ROOT and _is_out(authority, known[one], now)}
+    states |= {found: State.GONE for found in living if found in out or _issuer(known, found) in out}
+    if root is None or (other := _other(known, evidence, root, now)) is None:
+        return states
+    older, newer = sorted((root, other))
+    phase = _phase(known, evidence, older, newer, now)
+    if _is_out(authority, known[older], now):
+        phase = Phase.RETIRING
+    elif _is_out(authority, known[newer], now):
+        phase = Phase.REMOVING
+    of_older, of_newer = _ROOT_STATES[phase]
+    signing = {older: of_older, newer: of_newer}
+    for one, state in signing.items():
+        under = [found for found in living if found[0] == Role.ISSUING and _issuer(known, found) == one]
+        for found in under:
+            states[found] = state if state == State.WITHDRAWN else _retired(found, evidence)
+        if state in {State.ACTIVE, State.PUBLISHED} and (signer := _newest_of(under, evidence)) is not None:
+            states[signer] = state
+        states[one] = state
+    return states
+
+
+_ROOT_STATES = {
+    Phase.PUBLISHING: (State.ACTIVE, State.PUBLISHED),
+    Phase.SIGNING: (State.RETIRING, State.ACTIVE),
+    Phase.RETIRING: (State.WITHDRAWN, State.ACTIVE),
+    Phase.REMOVING: (State.ACTIVE, State.WITHDRAWN),
+}
+"""States of the older and of the newer root in a phase."""
+
+
+def _other(known: _Known, evidence: Evidence, root: CAId, now: datetime) -> CAId | None:
+    """Find the newest other root that could sign, by its own key or that of an issuing CA.
+
+    One before `root` counts that only has leaves, too: consumers may trust it alone, so that `root` is published first.
+    """
+    signers = {found: found if found[0] == Role.ROOT else _issuer(known, found) for found in known}
+    usable = {signers[found] for found in evidence.with_key if found in known}
+    with_leaf = {found for found in signers if evidence.leaves.get(issue.key_id(known[found]), now) > now}
+    before = {one for found in with_leaf if (one := signers[found]) is not None and one < root}
+    others = usable | before if root in usable else usable
+    return max((one for one in others if one is not None and one != root), default=None)
+
+
+def _phase(known: _Known, evidence: Evidence, older: CAId, newer: CAId, now: datetime) -> Phase:
+    """Tell from what identities carry how far the replacing of a root was, at its safest.
+
+    The newer one signs where it has signed, and every bundle holds both; also where one lacks the older already. One
+    that is in no bundle is taken out again. Else its publishing starts anew.
+    """
+    holds = [(known[older] in bundle, known[newer] in bundle) for bundle in evidence.bundles]
+    under = (found for found in known if found[0] == Role.ISSUING and _issuer(known, found) == newer)
+    key_ids = [issue.key_id(known[found]) for found in (newer, *under)]
+    has_signed = any(evidence.leaves.get(key_id, now) > now for key_id in key_ids)
+    if has_signed and holds and all(both == (True, True) for both in holds):
+        return Phase.SIGNING
+    if (False, True) in holds:
+        return Phase.RETIRING
+    if holds and not has_signed and not any(has_newer for _, has_newer in holds):
+        return Phase.REMOVING
+    return Phase.PUBLISHING
+
+
+def _is_out(authority: Authority, root: x509.Certificate, now: datetime) -> bool:
+    """Tell whether a root is compromised and had to be out of trust by now."""
+    fingerprint = generations.fingerprint(root)
+    told = (one for one in authority.orders.compromised if one.fingerprint == fingerprint)
+    return any(one.by is not None and one.by <= now for one in told)
+
+
+def _newest_of(found: Iterable[CAId], evidence: Evidence) -> CAId | None:
+    return max((one for one in found if one in evidence.with_key), default=None)
+
+
+def _known(evidence: Evidence, *, confirmed: frozenset[str], is_outside: bool) -> _Known:
     """Tell which certificate is which CA's. Of two for one CA the operator's own counts.
+
+    One of an outside PKI says nothing of itself, and goes by the name of its Secret.
 
     What only identities' Secrets claim is taken where it is signed by, or signed, a CA that is known otherwise, or
     where an order names its root: whoever may write a Secret could else plant a root into every bundle. Nor can they
     hold an authority up that still has a key: leaves of unknown CAs count only where there is none.
     """
     known: dict[CAId, x509.Certificate] = {}
-    for certificate in evidence.certificates:
-        if found := rotation.identify(certificate):
-            known.setdefault(found, certificate)
+    for found, certificate in evidence.believed:
+        if named := generations.identify(certificate) or (found if is_outside else None):
+            known.setdefault(named, certificate)
     unreadable = evidence.with_key - known.keys()
     if unreadable:
         names = ", ".join(sorted(f"{role} {number}" for role, number in unreadable))
         raise AuthorityError(
             Reason.CA_UNREADABLE, f"the Secret of {names} holds no CA of ours: restore it from a backup"
         )
-    claims = {claim: found for claim in evidence.claimed if (found := rotation.identify(claim))}
+    claims = {claim: one for claim in evidence.claimed if (one := generations.identify(claim))}
     for claim, found in sorted(claims.items(), key=lambda item: item[1][0] != Role.ROOT):
-        is_confirmed = found[0] == Role.ROOT and rotation.fingerprint(claim) in confirmed
+        is_confirmed = found[0] == Role.ROOT and generations.fingerprint(claim) in confirmed
         if is_confirmed or any(_is_signed(claim, one) or _is_signed(one, claim) for one in known.values()):
             known.setdefault(found, claim)
     unknown = evidence.leaves.keys() - {issue.key_id(certificate) for certificate in known.values()}
     if unknown and not evidence.with_key:
-        roots = sorted(rotation.fingerprint(claim) for claim, found in claims.items() if found[0] == Role.ROOT)
+        roots = sorted(generations.fingerprint(claim) for claim, found in claims.items() if found[0] == Role.ROOT)
         raise AuthorityError(
             Reason.LEDGER_LOST,
             "ledger, CA Secrets and status are gone, but there are certificates: restore them from a backup, or give "
@@ -130,8 +223,36 @@ def explains(ledger: Ledger, found: Iterable[CAId], status: AuthorityStatus) -> 
     """
     roots = [one for ca in ledger.of(Role.ROOT) for one in certificates_in(ca.certificate.encode())]
     told = [one for ca in status.generations for one in certificates_in(ca.certificate.encode())]
-    confirmed = {rotation.identify(one) for one in told if any(_is_signed(one, root) for root in roots)}
-    return {*found, *confirmed} - {None} <= {(ca.role, ca.number) for ca in ledger.generations}
+    confirmed = {generations.identify(one) for one in told if any(_is_signed(one, root) for root in roots)}
+    is_of_now = ledger.revision >= status.revision
+    return is_of_now and {*found, *confirmed} - {None} <= {(ca.role, ca.number) for ca in ledger.generations}
+
+
+def unexplained(ledger: Ledger, leaves: Iterable[Leaf]) -> tuple[CAGeneration, Leaf] | None:
+    """Find a leaf that the ledger says cannot be: of a CA that has not signed yet, or later than it signed.
+
+    Where it really is of that CA, the ledger was restored from a backup.
+    """
+    by_key_id = {ca.key_id: ca for ca in ledger.generations if ca.key_id and ca.state != State.GONE}
+    for leaf in leaves:
+        ca = by_key_id.get(leaf.issuer_key_id or "")
+        if (
+            ca is not None
+            and leaf.not_after is not None
+            and (ca.signs_until is None or leaf.not_after > ca.signs_until)
+        ):
+            return ca, leaf
+    return None
+
+
+def is_leaf_of(pem: bytes, ca: CAGeneration, *, later_than: datetime | None) -> bool:
+    """Tell whether the first certificate of a PEM file is signed by a CA, and ends later than a moment."""
+    try:
+        leaf = x509.load_pem_x509_certificates(pem)[0]
+    except ValueError:
+        return False
+    is_late = later_than is None or leaf.not_valid_after_utc > later_than
+    return is_late and _is_signed(leaf, x509.load_pem_x509_certificate(ca.certificate.encode()))
 
 
 def _newest(known: _Known, evidence: Evidence, role: Role) -> CAId | None:

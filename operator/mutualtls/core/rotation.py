@@ -1,8 +1,8 @@
-"""How the CA generations of an authority come about and go, step by step: a pure function of ledger and CA Secrets.
+"""How the CA generations of an authority come about and go, step by step: a pure function of a `View`.
 
 Making a CA takes three steps, so that a crash between any two is mended by taking the next one again: the ledger
 announces it; its Secret is created, or taken as it is where there is one; the ledger records its certificate. Only then
-is it published or used. No CA is ever made where one ought to be.
+is it published or used. No CA is ever made where one ought to be. How a root is replaced is in `phases`.
 
 A CA that signs no more goes when nothing that it signed lives any more: the ledger says so, its Secret is deleted, and
 one of the same name with the certificate alone takes its place, so that its number is never used again.
@@ -10,328 +10,200 @@ one of the same name with the certificate alone takes its place, so that its num
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-import msgspec
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import NameOID
-
-from mutualtls.core import constraints, issue, keys, times
-from mutualtls.core.authority import Authority, CAKeySpec
-from mutualtls.core.errors import AuthorityError
-from mutualtls.core.identity import Algorithm, Encoding
+from mutualtls.core import constraints, generations, phases, times
+from mutualtls.core.generations import Tombstone, key_of
 from mutualtls.core.issue import CA
-from mutualtls.core.keys import KeyType, PrivateKey
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
+from mutualtls.core.phases import MARGIN, announced, moved
 from mutualtls.core.reasons import Reason
-
-_DEFAULT_SIZES = {Algorithm.ECDSA: 256, Algorithm.RSA: 3072}
-_MARGIN = timedelta(seconds=30)
-"""Between the end of the last leaf of a CA and its going, for clocks that differ."""
-
-CAId = tuple[Role, int]
-"""Role and number of a CA generation."""
+from mutualtls.core.steps import Bury, Hold, Make, Sign, Step, View, Write
 
 
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """A CA Secret with the certificate alone: the key was deleted, and the number is taken for good."""
-
-
-Held = Mapping[CAId, CA | Tombstone | None]
-"""What the Secret of each generation in the ledger holds; None: there is no Secret."""
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Write the ledger: one step of the state machine."""
-
-    ledger: Ledger
-
-
-@dataclass(frozen=True, slots=True)
-class Make:
-    """Make the key and certificate of an announced generation, and create its Secret."""
-
-    announced: CAGeneration
-
-
-@dataclass(frozen=True, slots=True)
-class Bury:
-    """Delete the Secret of a generation that is gone, if there is one, and leave a tombstone."""
-
-    gone: CAGeneration
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Make nothing and sign nothing, until somebody acts. The message says what to do."""
-
-    reason: Reason
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """All is made."""
-
-    issuing: CA
-    lost: str | None = None
-    """What is to be said of a key that is gone though signing goes on."""
-    look_again: datetime | None = None
-    """When the next step is due by time alone."""
-
-
-Step = Write | Make | Bury | Hold | Sign
-
-
-def next_step(authority: Authority, ledger: Ledger, held: Held, *, now: datetime) -> Step:
-    """Say the next step for an authority whose spec has no fault.
-
-    Its order `abandon` names fingerprints of lost roots. It is obeyed only while such a root's key is gone.
-    """
-    step = _bury(ledger, held) or _make(ledger, held) or _let_go(ledger, now)
+def next_step(view: View) -> Step:
+    """Say the next step for an authority whose spec has no fault."""
+    step = _bury(view) or phases.note_compromised(view) or _make(view) or _let_go(view) or phases.bring_on(view)
     if step is not None:
         return step
-    root = ledger.active(Role.ROOT)
-    if root is None and ledger.active(Role.ISSUING) is not None:
+    root = view.ledger.active(Role.ROOT)
+    if root is None and view.ledger.active(Role.ISSUING) is not None:
         message = "there is an issuing CA, but no certificate of its root: restore the root's Secret from a backup"
         return Hold(Reason.LEDGER_LOST, message)
     if root is None:
-        return Write(_announced(ledger, Role.ROOT))
-    root_ca = _key(held, root)
-    if root_ca is None and root.fingerprint in authority.abandon:
-        return Write(_announced(ledger.put(_moved(root, State.LOST)), Role.ROOT))
-    return _issue(ledger, held, root, root_ca, wanted=_constraints(authority), now=now)
+        return _begin(view)
+    if root.is_keyless:
+        return _sign_by_intermediate(view, root)
+    return _sign_by_issuing(view, root) if view.authority.spec.issuing.enabled else _sign_by_root(view, root)
 
 
-_Constraints = x509.NameConstraints | None
+# Who signs
 
 
-def _issue(
-    ledger: Ledger, held: Held, root: CAGeneration, root_ca: CA | None, *, wanted: _Constraints, now: datetime
-) -> Step:
+def _begin(view: View) -> Step:
+    """Announce the first root."""
+    reference = view.authority.spec.root.secret_ref
+    if reference is not None and view.source is None:
+        return Hold(Reason.SOURCE_INVALID, f"there is no CA that can be used in Secret {reference.name}")
+    return Write(phases.with_new_root(view))
+
+
+def _sign_by_issuing(view: View, root: CAGeneration) -> Step:
     """See to an issuing CA that signs. One whose key is lost is replaced by itself, as long as the root's is there."""
+    ledger, now = view.ledger, view.now
+    root_ca = key_of(view.held, root)
     issuing = ledger.active(Role.ISSUING)
-    issuing_ca = _key(held, issuing) if issuing else None
-    is_abandoned = issuing is not None and issuing.issuer != root.number and root_ca is not None
-    if issuing_ca is not None and not is_abandoned:
-        if root_ca is not None and _is_out_of_date(issuing_ca, root_ca, wanted, now):
-            return Write(_announced(ledger, Role.ISSUING))
-        return _sign(ledger, issuing_ca, root, root_ca, now=now)
+    issuing_ca = key_of(view.held, issuing) if issuing else None
+    if issuing is not None and issuing_ca is not None and issuing.issuer == root.number:
+        if root_ca is not None and _is_to_be_replaced(view, issuing, issuing_ca, root_ca):
+            return Write(announced(ledger, Role.ISSUING, root))
+        lost = None if root_ca is not None else _root_lost(view, root)
+        return _sign(view, issuing_ca, lost, also=[_half(issuing_ca)] if _gains(issuing_ca, root_ca) else [])
     if root_ca is None:
         which = f"the key of issuing CA {issuing.number} is gone, too, and " if issuing else ""
-        return Hold(Reason.KEY_LOST, which + _root_lost(root))
-    lost = ledger.put(_moved(issuing, State.LOST)) if issuing and issuing_ca is None else ledger
-    return Write(_announced(lost, Role.ISSUING))
+        return Hold(Reason.KEY_LOST, which + _root_lost(view, root))
+    if issuing is not None:
+        ledger = ledger.put(moved(issuing, State.LOST if issuing_ca is None else State.RETIRING, now))
+    return Write(announced(ledger, Role.ISSUING, root))
 
 
-def _is_out_of_date(issuing: CA, root: CA, wanted: _Constraints, now: datetime) -> bool:
-    """Tell whether the name constraints are to be others, and a CA with those can be made."""
-    return constraints.of_certificate(issuing.certificate) != wanted and now < root.validity.not_after
+def _is_to_be_replaced(view: View, issuing: CAGeneration, issuing_ca: CA, root_ca: CA) -> bool:
+    """Tell whether another issuing CA is to sign: by order, for other name constraints, or at half its life."""
+    order = view.authority.orders.rotate_issuing
+    if order is not None and phases.names(order, issuing, view.ledger):
+        return True
+    wanted = generations.name_constraints(view.authority)
+    if constraints.of_certificate(issuing_ca.certificate) != wanted and view.now < root_ca.validity.not_after:
+        return True
+    return view.now >= _half(issuing_ca) and _gains(issuing_ca, root_ca)
 
 
-def _constraints(authority: Authority) -> _Constraints:
-    return constraints.compiled(authority.spec.name_constraints)[0].extension()
+def _gains(issuing: CA, root: CA | None) -> bool:
+    """Tell whether an issuing CA that lives longer can be made."""
+    return root is not None and root.validity.not_after > issuing.validity.not_after
 
 
-def _sign(ledger: Ledger, issuing: CA, root: CAGeneration, root_ca: CA | None, *, now: datetime) -> Step:
-    """Sign, unless the issuing CA has lived half of its life and one that lives longer can be made."""
-    life = issuing.validity
-    begun = life.not_before + times.BACKDATE
-    half = begun + (life.not_after - begun) / 2
-    gains = root_ca is not None and root_ca.validity.not_after > life.not_after
-    if now >= half and gains:
-        return Write(_announced(ledger, Role.ISSUING))
-    if now >= life.not_after:
-        return Hold(Reason.CA_EXPIRED, f"the issuing CA expired at: {times.rfc3339(life.not_after)}")
-    abandoned = [ca for ca in ledger.of(Role.ROOT) if ca.state == State.LOST]
-    lost = _root_lost(root) if root_ca is None else None
-    if abandoned:
-        until = max((ca.signs_until for ca in ledger.generations if ca.state in _GOING and ca.signs_until), default=now)
-        lost = (
-            f"root {abandoned[-1].number} has no key and stays in the bundle until {times.rfc3339(until)}; "
-            "handshakes may fail between who has read the new bundle and who has not"
-        )
-    ends = [ca.signs_until + _MARGIN for ca in ledger.of(Role.ISSUING) if ca.state in _GOING and ca.signs_until]
-    return Sign(issuing, lost, look_again=min([*ends, half] if now < half and gains else ends, default=None))
+def _half(issuing: CA) -> datetime:
+    begun = issuing.validity.not_before + times.BACKDATE
+    return begun + (issuing.validity.not_after - begun) / 2
 
 
-_GOING = frozenset({State.RETIRING, State.WITHDRAWN, State.LOST})
+def _sign_by_root(view: View, root: CAGeneration) -> Step:
+    """Have the root sign leaves itself, and no issuing CA any more."""
+    issuing = view.ledger.active(Role.ISSUING)
+    if issuing is not None:
+        return Write(view.ledger.put(moved(issuing, State.RETIRING, view.now)))
+    root_ca = key_of(view.held, root)
+    return _sign(view, root_ca) if root_ca is not None else Hold(Reason.KEY_LOST, _root_lost(view, root))
 
 
-def _bury(ledger: Ledger, held: Held) -> Step | None:
-    """Put a tombstone where a CA was, before another number is taken."""
-    gone = (ca for ca in ledger.generations if ca.state == State.GONE)
-    unburied = next((ca for ca in gone if not isinstance(held[ca.role, ca.number], Tombstone)), None)
-    return Bury(unburied) if unburied else None
+def _sign_by_intermediate(view: View, root: CAGeneration) -> Step:
+    """Have the intermediate of an outside PKI sign, whose root's key is elsewhere."""
+    issuing = view.ledger.active(Role.ISSUING)
+    issuing_ca = key_of(view.held, issuing) if issuing else None
+    if issuing_ca is not None:
+        return _sign(view, issuing_ca)
+    reference = view.authority.spec.root.secret_ref
+    where = f"Secret {reference.name}" if reference else "the Secret that spec.root.secretRef names"
+    if issuing is None:
+        message = f"there is no intermediate under root {root.number}: put one into {where}"
+        return Hold(Reason.SOURCE_INVALID, message)
+    message = (
+        f"the key of issuing CA {issuing.number} is gone: restore its Secret from a backup, or put another "
+        f"intermediate into {where}"
+    )
+    return Hold(Reason.KEY_LOST, message)
 
 
-def _make(ledger: Ledger, held: Held) -> Step | None:
-    """Bring the making of a CA to its end: record it, or give its number up where it cannot be made any more."""
-    making = next((ca for ca in ledger.generations if ca.state == State.MAKING), None)
-    if making is None:
+def _sign(view: View, ca: CA, lost: str | None = None, *, also: list[datetime] | None = None) -> Step:
+    """Sign with a CA until it ends; look again when something is due by time alone."""
+    if view.now >= ca.validity.not_after:
+        return Hold(Reason.CA_EXPIRED, f"the CA that signs expired at: {times.rfc3339(ca.validity.not_after)}")
+    going = (one for one in view.ledger.of(Role.ISSUING) if one.state in _GOING)
+    ends = [one.signs_until + MARGIN for one in going if one.signs_until is not None]
+    due = min((moment for moment in [*ends, *(also or [])] if moment > view.now), default=None)
+    return Sign(ca, lost or _still_trusted(view), look_again=due)
+
+
+def _still_trusted(view: View) -> str | None:
+    """Tell of a root without a key that was found when a ledger was rebuilt, and that its leaves still need."""
+    lost = next((ca for ca in view.ledger.of(Role.ROOT) if ca.state == State.LOST), None)
+    if lost is None:
         return None
-    made = held[making.role, making.number]
-    if isinstance(made, CA):
-        return Write(_recorded(ledger, making, made))
-    signer_is_lost = making.issuer is not None and not isinstance(held[Role.ROOT, making.issuer], CA)
-    if isinstance(made, Tombstone) or signer_is_lost:
-        return Write(ledger.put(_moved(making, State.GONE)))
-    return Make(making)
+    until = times.rfc3339(lost.signs_until or view.now)
+    return f"root {lost.number} has no key and stays in the bundle until {until}; its fingerprint is {lost.fingerprint}"
 
 
-def _let_go(ledger: Ledger, now: datetime) -> Step | None:
-    """Let a CA go when nothing that it signed lives any more; a root only after all its issuing CAs."""
-    needed = {ca.issuer for ca in ledger.of(Role.ISSUING) if ca.state != State.GONE}
-    for ca in ledger.generations:
-        is_needed = ca.role == Role.ROOT and ca.number in needed
-        is_over = ca.signs_until is None or ca.signs_until + _MARGIN <= now
-        if ca.state in _GOING and is_over and not is_needed:
-            return Write(ledger.put(_moved(ca, State.GONE)))
-    return None
-
-
-def _key(held: Held, ca: CAGeneration) -> CA | None:
-    found = held[ca.role, ca.number]
-    return found if isinstance(found, CA) else None
-
-
-def _root_lost(root: CAGeneration) -> str:
+def _root_lost(view: View, root: CAGeneration) -> str:
+    """Say what to do about a root whose key is gone, or what is being done."""
+    if root.fingerprint in view.authority.orders.abandon:
+        return f"the key of root {root.number} is gone and was given up: another root takes its place"
     return (
         f"the key of root {root.number} is gone: restore its Secret from a backup, or give it up for good by the "
         f"annotation mutualtls.dev/abandon: {root.fingerprint}"
     )
 
 
-def _moved(ca: CAGeneration, state: State) -> CAGeneration:
-    return msgspec.structs.replace(ca, state=state)
+# Making and burying
+
+_GOING = frozenset({State.RETIRING, State.WITHDRAWN, State.LOST})
 
 
-def _announced(ledger: Ledger, role: Role) -> Ledger:
-    root = ledger.active(Role.ROOT)
-    issuer = root.number if root and role == Role.ISSUING else None
-    return ledger.put(CAGeneration(role=role, number=ledger.next_number(role), state=State.MAKING, issuer=issuer))
+def _bury(view: View) -> Step | None:
+    """Put a tombstone where a CA was, before another number is taken."""
+    gone = (ca for ca in view.ledger.generations if ca.state == State.GONE)
+    unburied = next((ca for ca in gone if not isinstance(view.held[ca.role, ca.number], Tombstone)), None)
+    return Bury(unburied) if unburied else None
 
 
-def announced_first(authority: Authority) -> Ledger:
-    """Begin the ledger of an authority that never had a CA."""
-    return _announced(Ledger(authority_uid=authority.uid), Role.ROOT)
+def _make(view: View) -> Step | None:
+    """Bring the making of a CA to its end: record it, or give its number up where it cannot be made any more."""
+    making = next((ca for ca in view.ledger.generations if ca.state == State.MAKING), None)
+    if making is None:
+        return None
+    made = view.held[making.role, making.number]
+    if isinstance(made, CA):
+        return Write(_recorded(view.ledger, making, made, view.now))
+    if isinstance(made, Tombstone) or not _can_be_made(view, making):
+        return Write(view.ledger.put(moved(making, State.GONE, view.now)))
+    return Make(making)
 
 
-def _recorded(ledger: Ledger, announced: CAGeneration, made: CA) -> Ledger:
-    """Record a made CA, which signs from now on. The issuing CA before it signs no more.
+def _can_be_made(view: View, making: CAGeneration) -> bool:
+    """Tell whether there still is what an announced CA is made from."""
+    if making.is_outside:
+        return view.source is not None and view.source.is_intermediate == (making.role == Role.ISSUING)
+    return making.issuer is None or isinstance(view.held[Role.ROOT, making.issuer], CA)
 
-    A root that signs at once is one that replaces none which still signs: the first, or an abandoned one's successor.
+
+def _recorded(ledger: Ledger, making: CAGeneration, made: CA, now: datetime) -> Ledger:
+    """Record a made CA. A first one signs from now on; another root, and what is under it, is published first.
 
     Raises:
         AuthorityError: what the Secret holds is not the CA that was announced.
     """
-    _check_made(ledger, announced, made.certificate)
-    before = ledger.active(announced.role)
-    if before is not None:
-        ledger = ledger.put(_moved(before, State.RETIRING))
-    return ledger.put(described(announced, made.certificate, State.ACTIVE))
+    generations.check_made(ledger, making, made.certificate)
+    before = ledger.active(making.role)
+    root = ledger.active(Role.ROOT)
+    is_for_later = root is not None and (making.role == Role.ROOT or making.issuer != root.number)
+    if not is_for_later and before is not None:
+        ledger = ledger.put(moved(before, State.RETIRING, now))
+    state = State.PUBLISHED if is_for_later else State.ACTIVE
+    return ledger.put(moved(generations.described(making, made.certificate, state, further=made.further), state, now))
 
 
-def _check_made(ledger: Ledger, announced: CAGeneration, certificate: x509.Certificate) -> None:
-    """Take what lies in an announced Secret only if it is a CA of that role and number, signed by its root."""
-    issuer = ledger.find(Role.ROOT, announced.issuer) if announced.issuer is not None else None
-    signer = x509.load_pem_x509_certificate(issuer.certificate.encode()) if issuer else certificate
-    try:
-        certificate.verify_directly_issued_by(signer)
-        is_ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
-        is_ca = False
-    if not is_ca or identify(certificate) != (announced.role, announced.number):
-        message = f"the Secret of {announced.role} {announced.number} holds a CA that is not ours: delete it"
-        raise AuthorityError(Reason.CA_UNREADABLE, message)
+def _let_go(view: View) -> Step | None:
+    """Let an issuing CA go when nothing that it signed lives any more; a lost root after all its issuing CAs.
 
-
-def identify(certificate: x509.Certificate) -> CAId | None:
-    """Read from a CA's subject which generation it is; None for a CA that is not ours."""
-    for attribute in certificate.subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER):
-        match str(attribute.value).split("/"):
-            case [_, "root" | "issuing" as role, number] if number.isdigit():
-                return Role(role), int(number)
+    Those of a root that is coming or going stay with it: they may have to sign again.
+    """
+    ledger = view.ledger
+    kept = {ca.number for ca in ledger.of(Role.ROOT) if ca.state in {State.PUBLISHED, State.RETIRING, State.WITHDRAWN}}
+    needed = {ca.issuer for ca in ledger.of(Role.ISSUING) if ca.state != State.GONE}
+    for ca in ledger.generations:
+        is_issuing = ca.role == Role.ISSUING and ca.state in _GOING and ca.issuer not in kept
+        is_lost_root = ca.role == Role.ROOT and ca.state == State.LOST and ca.number not in needed
+        is_over = ca.signs_until is None or ca.signs_until + MARGIN <= view.now
+        if (is_issuing or is_lost_root) and is_over:
+            return Write(ledger.put(moved(ca, State.GONE, view.now)))
     return None
-
-
-def described(ca: CAGeneration, certificate: x509.Certificate, state: State) -> CAGeneration:
-    """Fill in what a certificate says of a CA generation."""
-    return msgspec.structs.replace(
-        ca,
-        state=state,
-        fingerprint=fingerprint(certificate),
-        key_id=issue.key_id(certificate),
-        not_before=certificate.not_valid_before_utc,
-        not_after=certificate.not_valid_after_utc,
-        certificate=issue.to_pem(certificate).decode(),
-    )
-
-
-def check_held(recorded: CAGeneration, ca: CA) -> None:
-    """Refuse a CA Secret whose key or certificate is not the ledger's.
-
-    Raises:
-        AuthorityError: it is another's.
-    """
-    if recorded.state != State.MAKING and fingerprint(ca.certificate) != recorded.fingerprint:
-        message = f"the Secret of {recorded.role} {recorded.number} holds another CA than the ledger's: restore it"
-        raise AuthorityError(Reason.CA_UNREADABLE, message)
-
-
-def fingerprint(certificate: x509.Certificate) -> str:
-    """SHA-256 of a certificate's DER, lower-case hex."""
-    return certificate.fingerprint(hashes.SHA256()).hex()
-
-
-def key_type(authority: Authority, role: Role) -> KeyType:
-    """Tell what key a new CA of a role gets."""
-    spec: CAKeySpec = (
-        authority.spec.root.self_signed.private_key if role == Role.ROOT else authority.spec.issuing.private_key
-    )
-    return KeyType(spec.algorithm, spec.size or _DEFAULT_SIZES[spec.algorithm])
-
-
-def unique_name(authority: Authority, role: Role, number: int) -> str:
-    """Name a CA generation in its subject (serialNumber attribute), so that no two CAs ever share a subject."""
-    return f"{authority.uid}/{role}/{number}"
-
-
-def certify(authority: Authority, announced: CAGeneration, key: PrivateKey, root: CA | None, *, now: datetime) -> CA:
-    """Make the certificate of an announced generation. `root` is the CA that signs an issuing CA.
-
-    Raises:
-        AuthorityError: the root's key is gone, or the root ends before the issuing CA would be of use.
-    """
-    unique = unique_name(authority, announced.role, announced.number)
-    if announced.role == Role.ROOT:
-        spec = authority.spec.root.self_signed
-        life = times.validity(now, times.parse_duration(spec.duration))
-        name = spec.common_name or f"{authority.name} root"
-        return CA(certificate=issue.root(key, common_name=name, unique=unique, validity=life), key=key)
-    if root is None:
-        message = f"the key of root {announced.issuer} is gone: restore its Secret from a backup"
-        raise AuthorityError(Reason.KEY_LOST, message)
-    life = times.validity(now, times.parse_duration(authority.spec.issuing.duration), within=root.validity)
-    if life.not_after <= now:
-        raise AuthorityError(Reason.CA_EXPIRED, f"root {announced.issuer} has expired")
-    certificate = issue.issuing(
-        key.public_key(),
-        root,
-        common_name=f"{authority.name} issuing CA",
-        unique=unique,
-        validity=life,
-        constraints=_constraints(authority),
-    )
-    return CA(certificate=certificate, key=key)
-
-
-def secret_data(ca: CA) -> dict[str, bytes]:
-    """Write what the Secret of a CA generation holds."""
-    return {"tls.crt": issue.to_pem(ca.certificate), "tls.key": keys.to_pem(ca.key, Encoding.PKCS8)}

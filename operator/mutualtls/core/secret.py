@@ -73,11 +73,15 @@ def facts_noted(metadata: Mapping[str, Any]) -> Facts | None:
     wrote it: every key of the data, the type, and the annotations themselves. None: the body must be read.
     """
     annotations = metadata.get("annotations") or {}
-    noted = annotations.get(labels.FACTS)
-    if noted is None or not _is_ours_untouched(metadata, _owned(annotations.get(labels.OWNED) or "{}")):
+    if not _is_ours_untouched(metadata, _owned(annotations.get(labels.OWNED) or "{}")):
         return None
+    return facts_written(metadata)
+
+
+def facts_written(metadata: Mapping[str, Any]) -> Facts | None:
+    """Read what our annotation says, whoever may have written it."""
     try:
-        return msgspec.json.decode(noted, type=Facts)
+        return msgspec.json.decode((metadata.get("annotations") or {}).get(labels.FACTS, ""), type=Facts)
     except (msgspec.ValidationError, msgspec.DecodeError):
         return None
 

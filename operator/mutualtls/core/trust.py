@@ -11,8 +11,8 @@ from datetime import timedelta
 
 from cryptography import x509
 
-from mutualtls.core import bundle, constraints, permits, times
-from mutualtls.core.authority import Authority, AuthoritySpec, OnNotPermitted
+from mutualtls.core import bundle, constraints, permits, phases, times
+from mutualtls.core.authority import Authority, AuthoritySpec, OnNotPermitted, Retire
 from mutualtls.core.constraints import NameConstraints
 from mutualtls.core.identity import Algorithm
 from mutualtls.core.judge import Policy
@@ -30,7 +30,7 @@ class CAInUse:
     """`bundle.chain_hash` of the intermediates that go into tls.crt after its leaves."""
     validity: times.Validity
     is_replaced: bool = False
-    """Whether another CA signs in its place, so that its leaves are to be replaced, too."""
+    """Whether its leaves are to be replaced now, as another CA signs in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,8 @@ class Trust:
     fault: str | None
     """Why the authority's spec could not be read. Nothing may be judged by it then."""
     suspended: bool
+    pace: int | None
+    """How many leaves a second are made anew because their CA was replaced; None: as many as can be."""
     signing: CAInUse | None
     """The CA that signs; None while there is none, for the reason below."""
     why_not: tuple[Reason, str] | None
@@ -65,8 +67,9 @@ class Trust:
 
 def of(authority: Authority, ledger: Ledger | None, *, why_not: tuple[Reason, str] | None = None) -> Trust:
     """Work out what an authority offers. `why_not` says that it cannot sign whatever the ledger holds."""
-    active = ledger.active(Role.ISSUING) if ledger else None
-    in_use = {ca.key_id: _in_use(ca) for ca in ledger.of(Role.ISSUING) if ca.state in _IN_USE} if ledger else {}
+    known = ledger or Ledger(authority_uid=authority.uid)
+    active = _signer(authority, known)
+    in_use = {ca.key_id: _in_use(ca, authority, known) for ca in known.generations if _is_in_use(ca)}
     pem = bundle.merge(trusted_roots(ledger)) if ledger else b""
     if active is None and why_not is None:
         why_not = (Reason.PREPARING, "its CA is being made")
@@ -85,6 +88,7 @@ def of(authority: Authority, ledger: Ledger | None, *, why_not: tuple[Reason, st
         on_not_permitted=authority.spec.on_not_permitted,
         fault=authority.fault,
         suspended=authority.spec.suspend,
+        pace=None if phases.is_hasty(known) else authority.spec.rotation.pace,
         signing=in_use[active.key_id] if active and why_not is None else None,
         why_not=why_not,
         in_use=in_use,
@@ -103,10 +107,33 @@ def _policy(name: str, spec: AuthoritySpec) -> Policy:
     )
 
 
-def _in_use(ca: CAGeneration) -> CAInUse:
-    certificate = x509.load_pem_x509_certificate(ca.certificate.encode())
+def _signer(authority: Authority, ledger: Ledger) -> CAGeneration | None:
+    """Find the generation that signs leaves: an issuing CA, or the root where there is to be none."""
+    issuing = ledger.active(Role.ISSUING)
+    return issuing if issuing or authority.spec.issuing.enabled else ledger.active(Role.ROOT)
+
+
+def _is_in_use(ca: CAGeneration) -> bool:
+    return ca.state in _IN_USE and ca.certificate != "" and not ca.is_keyless
+
+
+def _in_use(ca: CAGeneration, authority: Authority, ledger: Ledger) -> CAInUse:
+    chain = x509.load_pem_x509_certificates((ca.certificate + ca.chain).encode())
+    certificate = chain[0]
     return CAInUse(
-        chain_hash=bundle.chain_hash([certificate]),
-        is_replaced=ca.state == State.RETIRING,
+        chain_hash=bundle.chain_hash(chain if ca.role == Role.ISSUING else []),
+        is_replaced=_are_leaves_replaced(ca, authority, ledger),
         validity=times.Validity(not_before=certificate.not_valid_before_utc, not_after=certificate.not_valid_after_utc),
     )
+
+
+def _are_leaves_replaced(ca: CAGeneration, authority: Authority, ledger: Ledger) -> bool:
+    """Tell whether leaves of a CA that signs no more are replaced at once, or each when its time comes.
+
+    Those of an issuing CA are when another one signs under its root. Those of a root that goes, whatever became of its
+    issuing CAs, only where that is waited for.
+    """
+    root = ledger.find(Role.ROOT, ca.issuer or ca.number)
+    if root is None or root.state != State.RETIRING:
+        return ca.state == State.RETIRING and root is not None and root.state == State.ACTIVE
+    return authority.spec.rotation.retire is Retire.AFTER_REPLACEMENT or phases.is_hasty(ledger)

@@ -14,9 +14,10 @@ from typing import Any
 
 import msgspec
 
-from mutualtls.core import authority, identity, labels, secret, times
+from mutualtls.core import authority, facts, identity, labels, secret, times
 from mutualtls.core.authority import Authority, AuthorityStatus
 from mutualtls.core.facts import Damage, Facts
+from mutualtls.core.gates import Carrier, Leaf, Sight
 from mutualtls.core.identity import Identity, IdentityStatus
 from mutualtls.core.secret import SecretMetadata
 
@@ -160,7 +161,7 @@ class Store:
         old = self.authorities.get(name)
         if old is None or old.uid != metadata["uid"]:
             return
-        same = (old.generation, old.operator_namespace, old.abandon, old.is_deleting) == authority.parse_metadata(
+        same = (old.generation, old.operator_namespace, old.orders, old.is_deleting) == authority.parse_metadata(
             metadata
         )
         version = max(metadata["resourceVersion"], old.resource_version, key=_version) if same else old.resource_version
@@ -200,6 +201,8 @@ class Store:
         if old is not None and version <= _known_version(old):
             return False
         noted = secret.facts_noted(metadata)
+        if noted is not None:
+            noted = facts.landed(noted, _facts_of(old), now=now)
         turn = times.last_turn(now, every=self._sweep, of=metadata["uid"])
         self._put(key, SecretRecord(metadata=secret.parse(metadata), files=noted, verified=turn))
         return True
@@ -254,9 +257,47 @@ class Store:
                 found[issuer] = max(found.get(issuer, seen), seen)
         return found
 
+    def bundles_of_authority(self, name: str) -> dict[str, str]:
+        """For each bundle that is in Secrets of an authority, by its hash: the key of one of these Secrets."""
+        return {
+            record.files.bundle_hash: key
+            for key, record in self.secrets.items()
+            if isinstance(record, SecretRecord)
+            and record.metadata.authority == name
+            and isinstance(record.files, Facts)
+        }
+
+    def sight_of_authority(self, name: str) -> Sight:
+        """Show what rotations look at: bundle and leaf of every Secret of files of an authority.
+
+        A bundle that is in ca.crt and not in the trust store yet is not there yet.
+        """
+        carriers, leaves = [], []
+        for key, record in self.secrets.items():
+            if not isinstance(record, SecretRecord) or record.metadata.authority != name:
+                continue
+            if record.metadata.identity_uid is None:
+                continue
+            what, files = f"secret {key}", record.files
+            if isinstance(files, Facts):
+                in_store = files.further.bundle_hash if files.further else ""
+                is_whole = in_store in {"", files.bundle_hash}
+                found = files.bundle_hash if is_whole else None
+                carriers.append(Carrier(name=what, bundle_hash=found, since=files.bundle_since))
+                issuer, end = files.issuer_key_id, files.not_after
+                leaves.append(Leaf(secret=key, issuer_key_id=issuer, not_after=end, since=files.issuer_since))
+            else:
+                carriers.append(Carrier(name=what, bundle_hash=None))
+                leaves += [Leaf(secret=key, issuer_key_id=None)] if files is None else []
+        return Sight(carriers=tuple(carriers), leaves=tuple(leaves))
+
     def absent_secrets(self, listed: Iterable[str]) -> tuple[str, ...]:
         """Find the Secrets that are known but not in a complete list."""
         return tuple(self.secrets.keys() - set(listed))
+
+
+def _facts_of(record: SecretRecord | Vanished | None) -> Facts | None:
+    return record.files if isinstance(record, SecretRecord) and isinstance(record.files, Facts) else None
 
 
 def _identity_uid(record: SecretRecord | Vanished | None) -> str | None:

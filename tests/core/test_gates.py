@@ -1,0 +1,170 @@
+"""What opens a gate: everything is done, or excused, and the soak has passed since the last of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from core.builders import HOUR, MINUTE, NOW, SECOND
+from mutualtls.core import gates
+from mutualtls.core.gates import Carrier, Gate, Leaf, Patience, Sight, Workload
+
+SOAK, EXCUSE = 4 * HOUR, HOUR
+PATIENCE = Patience(since=NOW, soak=SOAK, excuse=NOW + EXCUSE)
+OLD, NEW = "of the old root", "of the new root"
+
+
+def carriers(*hashes: str | None, since: datetime | None = None) -> Sight:
+    """Secrets with bundles."""
+    made = (Carrier(name=f"secret shop/{number}", bundle_hash=one, since=since) for number, one in enumerate(hashes))
+    return Sight(carriers=tuple(made))
+
+
+def leaves(*issuers: str | None, since: datetime | None = None, end: datetime | None = NOW + 9 * HOUR) -> Sight:
+    """Secrets with leaves."""
+    made = (
+        Leaf(secret=f"shop/{number}", issuer_key_id=issuer, not_after=end, since=since)
+        for number, issuer in enumerate(issuers)
+    )
+    return Sight(leaves=tuple(made))
+
+
+# A new bundle
+
+
+PUBLISHED = [
+    pytest.param(Sight(), SOAK, id="nothing carries it"),
+    pytest.param(carriers(NEW), SOAK, id="it was made with it"),
+    pytest.param(carriers(NEW, since=NOW - HOUR), SOAK, id="it was written before the phase began"),
+    pytest.param(carriers(NEW, since=NOW + MINUTE), MINUTE + SOAK, id="it was written a minute after"),
+    pytest.param(carriers(NEW, since=NOW + 3 * HOUR), EXCUSE + SOAK, id="it is written again and again"),
+    pytest.param(carriers(NEW, OLD), SOAK, id="one is excused"),
+]
+
+
+@pytest.mark.parametrize(("sight", "opens"), PUBLISHED)
+def test_a_new_bundle_is_published(sight: Sight, opens: timedelta) -> None:
+    """The soak counts from the last write that brought it, or from when the phase began."""
+    before, then = (gates.published(sight, NEW, PATIENCE, now=NOW + opens - less) for less in (SECOND, 0 * SECOND))
+
+    assert (False, True) == (before.is_open, then.is_open)
+    assert NOW + opens == before.until
+
+
+@pytest.mark.parametrize(
+    "sight",
+    [
+        pytest.param(carriers(OLD), id="another bundle"),
+        pytest.param(carriers(None), id="one that is not known"),
+        pytest.param(carriers(OLD, since=NOW), id="another bundle that was just written"),
+    ],
+)
+def test_what_lags_is_named_and_then_excused(sight: Sight) -> None:
+    """By name in either case."""
+    before = gates.published(sight, NEW, PATIENCE, now=NOW + EXCUSE - SECOND)
+    then = gates.published(sight, NEW, PATIENCE, now=NOW + EXCUSE)
+
+    assert (("secret shop/0",), ()) == (before.laggards, before.excused)
+    assert ((), ("secret shop/0",)) == (then.laggards, then.excused)
+    assert (False, NOW + EXCUSE) == (before.is_open, before.until)
+    assert (False, NOW + SOAK) == (then.is_open, then.until)
+
+
+def test_a_gate_opens_at_the_latest_at_its_deadline() -> None:
+    """Whatever is not done is excused."""
+    hasty = Patience(since=NOW, soak=SOAK, excuse=NOW + EXCUSE, latest=NOW + MINUTE)
+
+    assert not gates.published(carriers(OLD), NEW, hasty, now=NOW + MINUTE - SECOND).is_open
+    assert Gate(is_open=True, excused=("secret shop/0",)) == gates.published(
+        carriers(OLD), NEW, hasty, now=NOW + MINUTE
+    )
+
+
+@pytest.mark.parametrize("gate", ["published", "replaced"])
+def test_a_workload_that_is_not_rolled_is_waited_for(gate: str) -> None:
+    """As its pods read files when they start."""
+    sight = Sight(workloads=(Workload(name="deployment shop/orders", rolled=None),))
+    now = NOW + MINUTE
+    found = (
+        gates.published(sight, NEW, PATIENCE, now=now)
+        if gate == "published"
+        else gates.replaced(sight, {"a"}, PATIENCE, now=now)
+    )
+
+    assert ("deployment shop/orders",) == found.laggards
+
+
+# Leaves
+
+
+REPLACED = [
+    pytest.param(leaves("b"), SOAK, id="there never was another"),
+    pytest.param(leaves("b", since=NOW + MINUTE), MINUTE + SOAK, id="it was replaced"),
+    pytest.param(leaves("b", "a", since=NOW + MINUTE), MINUTE + SOAK, id="one is excused"),
+    pytest.param(leaves("a", end=NOW + MINUTE), SOAK, id="the old one has ended"),
+    pytest.param(
+        Sight(workloads=(Workload(name="w", rolled=NOW + 30 * MINUTE),)), 30 * MINUTE + SOAK, id="a workload was rolled"
+    ),
+]
+
+
+@pytest.mark.parametrize(("sight", "opens"), REPLACED)
+def test_leaves_are_replaced(sight: Sight, opens: timedelta) -> None:
+    """The soak counts from the last of them."""
+    before, then = (gates.replaced(sight, {"a"}, PATIENCE, now=NOW + opens - less) for less in (SECOND, 0 * SECOND))
+
+    assert (False, True) == (before.is_open, then.is_open)
+
+
+@pytest.mark.parametrize(
+    ("sight", "lags"),
+    [
+        pytest.param(leaves("a"), True, id="of the old CA"),
+        pytest.param(leaves(None, end=None), True, id="not known"),
+        pytest.param(leaves("b"), False, id="of the new CA"),
+        pytest.param(leaves("a", end=NOW), False, id="ended"),
+        pytest.param(leaves("a", end=NOW + SECOND), True, id="about to end"),
+    ],
+)
+def test_which_leaves_lag(sight: Sight, *, lags: bool) -> None:
+    """All that live, or may."""
+    assert (("secret shop/0",) if lags else ()) == gates.replaced(sight, {"a"}, PATIENCE, now=NOW).laggards
+
+
+# A root that goes, and time
+
+
+@pytest.mark.parametrize(
+    ("sight", "after", "found"),
+    [
+        pytest.param(carriers(NEW), MINUTE, Gate(is_open=True), id="all done"),
+        pytest.param(
+            carriers(NEW, OLD),
+            MINUTE,
+            Gate(
+                is_open=False,
+                waits_for="the old root out of every bundle",
+                laggards=("secret shop/1",),
+                until=NOW + EXCUSE,
+            ),
+            id="one lags",
+        ),
+        pytest.param(carriers(OLD), EXCUSE, Gate(is_open=True, excused=("secret shop/0",)), id="one is excused"),
+    ],
+)
+def test_a_root_is_out_of_every_bundle(sight: Sight, after: timedelta, found: Gate) -> None:
+    """No soak follows: trusting too much for a while fails no handshake."""
+    assert found == gates.removed(sight, NEW, PATIENCE, now=NOW + after)
+
+
+@pytest.mark.parametrize(
+    ("now", "gate"),
+    [
+        pytest.param(NOW - SECOND, Gate(is_open=False, waits_for="that", until=NOW), id="before"),
+        pytest.param(NOW, Gate(is_open=True), id="then"),
+    ],
+)
+def test_a_moment_passes(now: datetime, gate: Gate) -> None:
+    """And is over when it is there."""
+    assert gate == gates.passed(NOW, "that", now=now)

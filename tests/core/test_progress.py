@@ -1,0 +1,150 @@
+"""What an authority's status says: the phase, what it waits for, what may be ordered, and what is not obeyed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.builders import DAY, NOW, Home, authority
+from core.fleet import Fleet, fleet
+from core.test_phases import at_phase
+from core.test_source import of_root
+from mutualtls.core import labels, orders, progress
+from mutualtls.core.ledger import Compromise, Role
+from mutualtls.core.orders import Approve, Phase, Replace
+
+ROTATE_ROOT, ROTATE_ISSUING, ROLL_BACK = labels.ROTATE_ROOT, labels.ROTATE_ISSUING, labels.ROLL_BACK
+
+
+@pytest.mark.parametrize(
+    ("phase", "offered"),
+    [
+        pytest.param(Phase.STABLE, {ROTATE_ROOT, ROTATE_ISSUING}, id="Stable"),
+        pytest.param(Phase.PUBLISHING, {ROTATE_ISSUING, ROLL_BACK}, id="Publishing"),
+        pytest.param(Phase.SIGNING, {ROTATE_ISSUING, ROLL_BACK}, id="Signing"),
+        pytest.param(Phase.RETIRING, {ROTATE_ISSUING}, id="Retiring"),
+        pytest.param(Phase.WITHDRAWING, {ROTATE_ISSUING}, id="Withdrawing"),
+        pytest.param(Phase.REMOVING, {ROTATE_ISSUING}, id="Removing"),
+    ],
+)
+def test_which_orders_would_be_obeyed(phase: Phase, offered: set[str]) -> None:
+    """To be copied, each as it is."""
+    made = at_phase(phase)
+
+    assert phase is made.told.phase
+    assert offered == {order for order, _ in made.told.orders}
+    annotations = dict(made.told.orders)
+    assert () == orders.parse(annotations).unreadable
+
+
+@pytest.mark.parametrize("order", [ROTATE_ROOT, ROTATE_ISSUING])
+def test_an_order_that_is_offered_is_obeyed(order: str) -> None:
+    """As it was printed."""
+    made = fleet("a")
+    read = orders.parse(dict(made.told.orders))
+    made.order(rotate_root=read.rotate_root if order == ROTATE_ROOT else None)
+    made.order(rotate_issuing=read.rotate_issuing if order == ROTATE_ISSUING else None)
+    role = Role.ROOT if order == ROTATE_ROOT else Role.ISSUING
+    made.settle()
+
+    assert 2 == len(made.ledger.of(role))
+
+
+def not_obeyed(made: Fleet) -> dict[str, str]:
+    """Say which orders are not obeyed, and why."""
+    made.settle()
+    return {one.order: one.message for one in made.told.not_obeyed}
+
+
+FP = "ab" * 32
+REFUSED: list[Any] = [
+    pytest.param(
+        lambda made: {"rotate_root": Replace(fingerprint=made.root(1).fingerprint, number=1)},
+        {ROTATE_ROOT: "root 1 was made already"},
+        id="a number that is taken",
+    ),
+    pytest.param(
+        lambda made: {"rotate_root": Replace(fingerprint=made.root(1).fingerprint, number=7)},
+        {ROTATE_ROOT: "the order now would be {root}/2"},
+        id="a number too far",
+    ),
+    pytest.param(
+        lambda _: {"rotate_root": Replace(fingerprint=FP, number=2)},
+        {ROTATE_ROOT: "the order now would be {root}/2"},
+        id="another root",
+    ),
+    pytest.param(lambda _: {"roll_back": FP}, {ROLL_BACK: "it names no root that is coming"}, id="no root that comes"),
+    pytest.param(
+        lambda _: {"approve": Approve(fingerprint=FP, phase=Phase.SIGNING)},
+        {labels.APPROVE: "no root is about to enter that phase"},
+        id="nothing to approve",
+    ),
+    pytest.param(
+        lambda made: {"abandon": frozenset({made.root(1).fingerprint})},
+        {labels.ABANDON: "the key of root 1 is there"},
+        id="a root that is not lost",
+    ),
+    pytest.param(
+        lambda _: {"abandon": frozenset({FP})},
+        {labels.ABANDON: "it names no root of this authority"},
+        id="another's root given up",
+    ),
+    pytest.param(
+        lambda _: {"compromised": (Compromise(fingerprint=FP),)},
+        {labels.COMPROMISED: "it names no CA of this authority"},
+        id="another's CA reported",
+    ),
+]
+
+
+@pytest.mark.parametrize(("order", "said"), REFUSED)
+def test_what_is_not_obeyed_is_said(order: Callable[[Fleet], dict[str, Any]], said: dict[str, str]) -> None:
+    """And why not."""
+    made = fleet("a")
+    made.order(**order(made))
+    expected = {name: text.format(root=made.root(1).fingerprint) for name, text in said.items()}
+
+    assert expected == not_obeyed(made)
+
+
+def test_an_order_for_another_root_waits_while_one_is_replaced() -> None:
+    """And says so; nor is anything said of an order that was obeyed until it is over."""
+    made = at_phase(Phase.PUBLISHING)
+
+    assert {ROTATE_ROOT: "waits, as the root is being replaced (phase Publishing)"} == not_obeyed(made)
+
+
+def test_an_outside_root_is_not_replaced_by_order() -> None:
+    """Where another one is to be put is said."""
+    home, of = Home(source=of_root()), authority(root={"secretRef": {"name": "corp"}}, trustDomain="corp")
+    home.walk(of)
+    order = orders.Orders(rotate_root=Replace(fingerprint=home.recorded((Role.ROOT, 1)).fingerprint, number=2))
+    told = progress.of(home.view(msgspec.structs.replace(of, orders=order), now=NOW + DAY))
+
+    assert ROTATE_ROOT not in dict(told.orders)
+    assert ["the root is an outside one: put another CA into the Secret that spec.root.secretRef names"] == [
+        one.message for one in told.not_obeyed
+    ]
+
+
+def test_before_there_is_a_root_only_unreadable_orders_are_told() -> None:
+    """Nothing else can be said."""
+    told = progress.of(Home().view(authority(abandon="x")))
+
+    assert (Phase.STABLE, [labels.ABANDON]) == (told.phase, [one.order for one in told.not_obeyed])
+
+
+def test_who_lags_is_told_by_name() -> None:
+    """Until he is excused, which is told, too."""
+    made = fleet("a", "b")
+    made.members["b"].is_blocked = True
+    made.rotate()
+    made.settle()
+    before = made.told.gate
+    made.run(made.laggards)
+
+    assert (("secret shop/b",), ()) == (before.laggards, before.excused)
+    assert ((), ("secret shop/b",)) == (made.told.gate.laggards, made.told.gate.excused)
