@@ -124,7 +124,8 @@ def test_a_lost_ledger_is_rebuilt_from_what_is_there(world: World, authority: st
 
 @pytest.mark.parametrize("status_is_lost", [False, True], ids=["status is there", "status is lost, too"])
 def test_all_is_lost_and_given_up(world: World, authority: str, tmp_path: Path, *, status_is_lost: bool) -> None:
-    """Without ledger and keys no CA is made until the root is abandoned; then a second one, beside the first."""
+    """Without ledger and keys no CA is made until the root is abandoned; then a second one signs, after its soak."""
+    world.kubectl("patch", "mtlsca", authority, "--type=merge", "--patch", '{"spec":{"rotation":{"soak":"2s"}}}')
     old_root = _bundle(world, "orders-mtls")[0]
     assert world.operator.stop()
     _system(world, "delete", "secret", _ca(authority, "root.1"), _ca(authority, "issuing.1"))
@@ -146,7 +147,7 @@ def test_all_is_lost_and_given_up(world: World, authority: str, tmp_path: Path, 
 
     assert ["issuing.2", "root.2"] == [ca for ca in _cas(world, authority) if ca.endswith(".2")]
     assert old_root in _bundle(world, "billing-mtls")
-    assert "handshakes may fail" in _condition(world, authority, "KeyLost")["message"]
+    assert "Signing" == _condition(world, authority, "Rotating")["reason"]
     for identity in ("orders", "billing"):
         verify.chain(world.save_files(f"{identity}-mtls", tmp_path / identity), use="client")
 

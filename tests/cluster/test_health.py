@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.client
 import os
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.world import World
 from devtools import clusters, operators
@@ -150,3 +152,25 @@ def test_it_ends_when_a_definition_is_deleted_and_serves_when_it_is_back(watched
 
     assert bundle == world.files("after-mtls")["ca.crt"]
     assert watched.exit_code() is None
+
+
+def test_metrics_tell_of_cas_and_phases(watched: Watched) -> None:
+    """In the form that Prometheus reads."""
+    watched.install()
+
+    def metrics() -> dict[str, float]:
+        families = text_string_to_metric_families(watched.ask("/metrics")[1])
+        return {_sample(sample.name, sample.labels): sample.value for family in families for sample in family.samples}
+
+    root = "mutualtls_ca_not_after_timestamp_seconds default 1 root Active"
+    wait_until(lambda: root in metrics(), "the root is known")
+    found = metrics()
+    assert found[root] > time.time()
+    assert 1.0 == found["mutualtls_rotation_phase default Stable"]
+    assert {0.0} == {
+        value for name, value in found.items() if name.startswith(("mutualtls_bundle", "mutualtls_rotation_l"))
+    }
+
+
+def _sample(name: str, labels: dict[str, str]) -> str:
+    return " ".join([name, *(labels[label] for label in sorted(labels))])

@@ -1,0 +1,222 @@
+"""Roots and issuing CAs are replaced by order, rolled back, approved, taken from an outside PKI."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from pathlib import Path
+
+import pytest
+
+from cluster import outside, verify
+from cluster.authority import QUICK, AnAuthority
+from cluster.world import World
+from devtools import handshakes
+from devtools.operators import wait_until
+
+
+@pytest.fixture
+def authority(world: World) -> AnAuthority:
+    """An authority of the test's own, which has signed for two identities."""
+    made = AnAuthority(world=world, name=f"of-{world.namespace}")
+    made.apply()
+    made.issue("orders", "billing")
+    return made
+
+
+def _server_name(world: World, identity: str) -> str:
+    return f"{identity}.{world.namespace}.svc"
+
+
+def test_a_root_is_replaced_by_order(world: World, authority: AnAuthority, tmp_path: Path) -> None:
+    """And the keys of the old CAs are deleted; who has the new bundle refuses what they signed."""
+    old = world.save_files("orders-mtls", tmp_path / "old")
+    authority.rotate()
+    wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
+    authority.wait_phase("Stable")
+
+    assert {"issuing.1": ["tls.crt"], "issuing.2": ["tls.crt", "tls.key"], "root.1": ["tls.crt"]}.items() <= (
+        authority.secrets().items()
+    )
+    assert {authority.fingerprint("root 2")} == authority.bundle("orders") == authority.bundle("billing")
+    new = {name: world.save_files(f"{name}-mtls", tmp_path / name) for name in ("orders", "billing")}
+    verify.chain(new["orders"], name=_server_name(world, "orders"), use="server")
+    handshakes.handshake(new["orders"], new["billing"], name=_server_name(world, "orders"))
+    with pytest.raises(ssl.SSLError, match="unable to get local issuer certificate"):
+        handshakes.handshake(old, new["billing"], name=_server_name(world, "orders"))
+
+
+def test_an_order_that_stays_is_obeyed_once(world: World, authority: AnAuthority) -> None:
+    """As it does in Git; the status says why it is not obeyed any more."""
+    authority.rotate()
+    wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
+    authority.wait_phase("Stable")
+    assert "root 2 was made already" == authority.refused("rotate-root")
+
+    world.operator.kill()
+    world.operator.start()
+    authority.issue("payments")
+    assert "root.3" not in authority.secrets()
+
+
+def test_each_phase_is_told_by_an_event(world: World, authority: AnAuthority) -> None:
+    """About the authority, in the namespace `default`."""
+    authority.rotate()
+    wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
+    authority.wait_phase("Stable")
+    listed = json.loads(world.cluster.kubectl("get", "events", "--namespace=default", "--output=json"))["items"]
+    told = [one["reason"] for one in listed if one["involvedObject"]["name"] == authority.name]
+
+    assert {"Publishing", "Signing", "Stable"} <= set(told)
+
+
+def test_nothing_goes_on_without_an_approval(authority: AnAuthority) -> None:
+    """Of each phase by itself."""
+    authority.apply(rotation=QUICK | {"approval": "Manual"})
+    authority.rotate()
+    for phase in ("Signing", "Retiring"):
+        approval = f"mutualtls.dev/approve: {{}}/{phase}"
+        wait_until(
+            lambda: authority.status().get("next", {}).get("waitsFor", "").startswith("the annotation"),
+            "it waits for an approval",
+        )
+        incoming = authority.fingerprint("root 2")
+        assert f"the annotation {approval.format(incoming)}" == authority.status()["next"]["waitsFor"]
+        authority.order("approve", f"{incoming}/{phase}")
+        wait_until(lambda: authority.phase() in {phase, "Stable"}, f"it is {phase}")  # noqa: B023
+    authority.wait_phase("Stable")
+
+
+@pytest.mark.parametrize("phase", ["Publishing", "Signing"])
+def test_a_rotation_is_rolled_back(authority: AnAuthority, phase: str) -> None:
+    """The old root goes on, and the new one's keys are deleted."""
+    authority.apply(rotation=QUICK | {"approval": "Manual"})
+    authority.rotate()
+    authority.wait_phase("Publishing")
+    wait_until(lambda: "root 2" in authority.states(), "there is another root")
+    incoming = authority.fingerprint("root 2")
+    if phase == "Signing":
+        authority.order("approve", f"{incoming}/Signing")
+        authority.wait_phase("Signing")
+    old = authority.fingerprint("root 1")
+    wait_until(lambda: {old, incoming} == authority.bundle("orders"), "both are trusted")
+    authority.order("roll-back", incoming)
+    authority.wait_phase("Stable")
+
+    assert {"root 1": "Active", "issuing 1": "Active"} == authority.states()
+    assert {"root.2": ["tls.crt"], "issuing.2": ["tls.crt"]}.items() <= authority.secrets().items()
+    wait_until(lambda: {old} == authority.bundle("orders"), "the old one alone is trusted")
+    assert "it names no root that is coming" == authority.refused("roll-back")
+    assert authority.offered("rotate-root").endswith("/3")
+
+
+def test_a_stolen_issuing_key_takes_the_root_with_it(authority: AnAuthority) -> None:
+    """At once, and without the approval that is asked for otherwise."""
+    authority.apply(rotation=QUICK | {"approval": "Manual", "retire": "AfterExpiry"})
+    authority.order("compromised", authority.fingerprint("issuing 1"))
+    wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
+    authority.wait_phase("Stable")
+
+    assert {"root 2": "Active", "issuing 2": "Active"} == authority.states()
+
+
+def test_an_issuing_ca_is_replaced_by_order(world: World, authority: AnAuthority) -> None:
+    """And with it the certificates; no bundle changes."""
+    before, serial = authority.bundle("orders"), world.serial("orders")
+    authority.order("rotate-issuing", authority.offered("rotate-issuing"))
+    world.wait_reissued("orders", serial)
+
+    assert {"issuing 1": "Retiring", "issuing 2": "Active", "root 1": "Active"} == authority.states()
+    assert before == authority.bundle("orders")
+
+
+def test_what_cannot_be_written_is_waited_for_and_then_excused(world: World, authority: AnAuthority) -> None:
+    """A Secret that its deleted identity left holds a rotation up for the time of laggards, and no longer."""
+    world.apply("payments", authority=authority.name, secret={"deletionPolicy": "Retain"})
+    world.wait_ready("payments")
+    world.kubectl("delete", "mtls", "payments")
+    authority.rotate()
+    laggard = [f"secret {world.namespace}/payments-mtls"]
+    wait_until(lambda: authority.status().get("next", {}).get("laggards") == laggard, "it is waited for", deadline_s=60)
+    wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
+    authority.wait_phase("Stable")
+
+
+def test_a_root_signs_by_itself(world: World, tmp_path: Path) -> None:
+    """With `issuing.enabled: false` there is one tier; it is replaced as well."""
+    authority = AnAuthority(world=world, name=f"of-{world.namespace}")
+    authority.apply(issuing={"enabled": False})
+    authority.issue("orders")
+    assert {"root.1": ["tls.crt", "tls.key"]} == authority.secrets()
+    verify.chain(world.save_files("orders-mtls", tmp_path / "first"), use="client")
+
+    authority.rotate()
+    wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
+    authority.wait_phase("Stable")
+    verify.chain(world.save_files("orders-mtls", tmp_path / "second"), use="client")
+    assert {"root 2": "Active"} == authority.states()
+
+
+def test_an_outside_root_is_taken_and_swapped(world: World, tmp_path: Path) -> None:
+    """Through the phases. What cannot be used changes nothing."""
+    authority = AnAuthority(world=world, name=f"of-{world.namespace}")
+    first, second = outside.make("first"), outside.make("second")
+    authority.put_source(first.files(), tmp_path)
+    source = {"root": {"secretRef": {"name": f"{authority.name}-source"}}, "trustDomain": "example.com"}
+    authority.apply(**source)
+    authority.issue("orders")
+    assert {first.fingerprint} == authority.bundle("orders")
+
+    authority.put_source(second.files() | {"tls.key": first.files()["tls.key"]}, tmp_path)
+    world.operator.kill()
+    world.operator.start()
+    wait_until(lambda: authority.condition("Drifted").get("reason") == "SourceInvalid", "the source is refused")
+    assert "tls.key is not the key of the first certificate" in authority.condition("Drifted")["message"]
+    assert {first.fingerprint} == authority.bundle("orders")
+
+    authority.put_source(second.files(), tmp_path)
+    wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
+    authority.wait_phase("Stable")
+    assert {second.fingerprint} == authority.bundle("orders")
+    verify.chain(world.save_files("orders-mtls", tmp_path / "files"), use="client")
+
+
+def test_an_outside_intermediate_signs_and_is_swapped(world: World, tmp_path: Path) -> None:
+    """Without the key of its root. Another one under that root signs at once, and no bundle changes."""
+    authority = AnAuthority(world=world, name=f"of-{world.namespace}")
+    root = outside.make("root")
+    above = outside.make("above", signer=root)
+    authority.put_source(outside.make("first", signer=above).files(), tmp_path)
+    source = {"root": {"secretRef": {"name": f"{authority.name}-source"}}, "trustDomain": "example.com"}
+    authority.apply(**source)
+    authority.issue("orders")
+    assert {"issuing.1": ["tls.crt", "tls.key"]} == authority.secrets()
+    assert {root.fingerprint} == authority.bundle("orders")
+    verify.chain(world.save_files("orders-mtls", tmp_path / "first"), use="client")
+
+    serial = world.serial("orders")
+    authority.put_source(outside.make("second", signer=above).files(), tmp_path)
+    world.operator.kill()
+    world.operator.start()
+    world.wait_reissued("orders", serial)
+    assert "Stable" == authority.phase()
+    assert {root.fingerprint} == authority.bundle("orders")
+    verify.chain(world.save_files("orders-mtls", tmp_path / "second"), use="client")
+
+
+def test_a_ledger_of_before_the_rotation_is_not_believed(world: World, authority: AnAuthority, tmp_path: Path) -> None:
+    """Restored from a backup, it is rebuilt from what is there: no certificate of the old root is signed again."""
+    name = f"mutualtls-ledger.{authority.name}"
+    backup = json.loads(authority.system("get", "configmap", name, "--output=json"))["data"]["ledger.json"]
+    authority.rotate()
+    wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
+    authority.wait_phase("Stable")
+    patch = tmp_path / "patch.json"
+    patch.write_text(json.dumps({"data": {"ledger.json": backup}}))
+    authority.system("patch", "configmap", name, "--type=merge", f"--patch-file={patch}")
+    world.operator.kill()
+    world.operator.start()
+    authority.issue("payments")
+
+    wait_until(lambda: authority.states() == {"root 2": "Active", "issuing 2": "Active"}, "the ledger is rebuilt")
+    assert {authority.fingerprint("root 2")} == authority.bundle("payments")
