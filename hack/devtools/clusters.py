@@ -18,7 +18,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -139,8 +139,21 @@ class Cluster:
         Raises:
             ClusterError: a program ended, or nothing came of it in time.
         """
+        self._wait(
+            lambda: self._answers("/readyz") and self._answers("/api/v1/namespaces/default/serviceaccounts/default")
+        )
+
+    def wait_until_serving(self) -> None:
+        """Wait until the API server serves, without which the controller manager ends.
+
+        Raises:
+            ClusterError: a program ended, or nothing came of it in time.
+        """
+        self._wait(lambda: self._answers("/readyz"))
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _READY_S
-        while not (self._answers("/readyz") and self._answers("/api/v1/namespaces/default/serviceaccounts/default")):
+        while not condition():
             ended = [name for name, process in self.processes().items() if not process.is_alive()]
             if ended or time.monotonic() > deadline:
                 raise ClusterError(f"cluster {self.name} did not come up\n{self._tails(ended or programs.NAMES)}")
@@ -180,8 +193,11 @@ def start(name: str, *, audit: bool = False, owned: bool = False) -> Cluster:
     for attempt in range(1, _ATTEMPTS + 1):
         cluster = _lay_out(name, paths, audit=audit)
         try:
-            for program in programs.NAMES:
+            *first, last = programs.NAMES
+            for program in first:
                 cluster.start_program(program)
+            cluster.wait_until_serving()
+            cluster.start_program(last)
             cluster.wait_until_ready()
         except ClusterError as error:
             stop(cluster)

@@ -13,7 +13,7 @@ from typing import Any
 
 from cryptography import x509
 
-_TIMEOUT_S = 10.0
+TIMEOUT_S = 10.0
 
 
 def context(files: Path, side: ssl.Purpose, *, with_certificate: bool = True) -> ssl.SSLContext:
@@ -57,7 +57,7 @@ def _serve(listening: socket.socket, files: Path, refusals: list[str]) -> None:
             raw, _ = listening.accept()
         except OSError:
             return  # the block has ended
-        raw.settimeout(_TIMEOUT_S)
+        raw.settimeout(TIMEOUT_S)
         try:
             with raw, _server_side(raw, files) as secured:
                 secured.sendall(first_name(secured).encode())
@@ -84,7 +84,7 @@ def greet(server: Server, client: ssl.SSLContext, *, name: str) -> tuple[str, st
         OSError: one of both refused the other; an `ssl.SSLError` says why.
     """
     with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=_TIMEOUT_S) as raw,
+        socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT_S) as raw,
         client.wrap_socket(raw, server_hostname=name) as secured,
     ):
         seen = secured.recv(1024).decode()

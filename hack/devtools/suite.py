@@ -34,6 +34,11 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     # What is not on this machine is skipped by name.
     "interop": ((*_PYTHON, "pytest", "-q", "tests/interop"),),
     "interrupted": ((*_PYTHON, "pytest", "-q", "-n3", "tests/interrupted"),),
+    "rotation": ((*_PYTHON, "pytest", "-q", "-n3", "tests/rotation"),),
+}
+BY_NAME_ALONE: dict[str, tuple[tuple[str, ...], ...]] = {
+    # Minutes: the operator is killed at every write of a root's replacement, not at one of each phase.
+    "kills": ((*_PYTHON, "pytest", "-q", "-n3", "tests/rotation/test_kills.py", "--every-write"),),
 }
 FIX = (
     (*_RUFF, "check", "--fix", *SOURCES),
@@ -50,14 +55,17 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    parts: Annotated[list[str] | None, typer.Argument(help=f"Any of {', '.join(PARTS)}; all by default.")] = None,
+    parts: Annotated[
+        list[str] | None, typer.Argument(help=f"Any of {', '.join(PARTS)}, all by default; {', '.join(BY_NAME_ALONE)}.")
+    ] = None,
 ) -> None:
     """Run the linters, the type checker, the import contracts and the test rings; `fix` mends what can be mended."""
     if parts == ["fix"]:
         raise typer.Exit(code=max(map(run, FIX)))
-    unknown = set(parts or ()) - PARTS.keys()
+    known = PARTS | BY_NAME_ALONE
+    unknown = set(parts or ()) - known.keys()
     if unknown:
-        console.print(f"hack/test: no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        console.print(f"hack/test: no such part: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
         raise typer.Exit(code=2)
     results = {part: _timed(part) for part in parts or PARTS}
     table = Table("Part", "Result", "Seconds", box=None)
@@ -72,7 +80,7 @@ def _timed(part: str) -> tuple[bool, float]:
     """Run all commands of a part, whatever comes of the first, and tell whether one failed and how long it took."""
     console.rule(part, align="left")
     begun = time.monotonic()
-    statuses = [run(command) for command in PARTS[part]]
+    statuses = [run(command) for command in (PARTS | BY_NAME_ALONE)[part]]
     return any(statuses), time.monotonic() - begun
 
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
+from cluster import chart
+from cluster.chart import Helm
 from cluster.world import World
+from devtools import clusters, operators
 from devtools.clusters import Cluster
-from devtools.operators import NAMESPACE, Operator, TimeoutExpiredError
+from devtools.operators import NAMESPACE, Operator, TimeoutExpiredError, wait_until
+from interrupted import proxy as proxies
 from interrupted.proxy import Proxy
+
+VALUES = chart.IMAGE | {"authority": {"create": False}}
+"""Each test makes an authority of its own, whose writes alone are to be seen."""
 
 _RESTARTS = 5
 """As often as kubelet might start an operator again that ends by itself, while one thing is waited for."""
@@ -26,6 +35,13 @@ class Scene:
     cluster: Cluster
     operator: Operator
     proxy: Proxy
+
+    def begin(self) -> bool:
+        """Have an operator that runs, and tell whether it had to be started."""
+        is_gone = self.operator.process is None or not self.operator.process.is_alive()
+        if is_gone:
+            self.operator.start()
+        return is_gone
 
     def world(self) -> World:
         """Make a namespace of one run's own."""
@@ -44,13 +60,30 @@ class Scene:
         restarts = 0
         deadline = time.monotonic() + _DEADLINE_S
         while not condition():
-            process = self.operator.process
-            if process is None or not process.is_alive():
-                restarts += 1
-                self.operator.start()
+            restarts += self.begin()
             if restarts > _RESTARTS or time.monotonic() > deadline:
                 raise TimeoutExpiredError(f"waited in vain, after {restarts} restarts: {what}")
             time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def running(prefix: str, folder: Path) -> Iterator[Scene]:
+    """Have a cluster with the chart installed, a proxy before it, and an operator behind that with the chart's rights.
+
+    They last as long as the block, and the folder is theirs. In the end the operator must have had all rights it needs.
+    """
+    with clusters.running(prefix, audit=True) as cluster:
+        helm = Helm(home=folder / "helm", kubeconfig=cluster.kubeconfig())
+        helm.run("install", chart.RELEASE, str(chart.CHART), "--create-namespace", values=VALUES)
+        chart.log_in(cluster)
+        with (
+            proxies.running(cluster, folder) as proxy,
+            operators.running(cluster, kubeconfig=proxy.kubeconfig, first_retry="1s", last_retry="1s") as operator,
+        ):
+            wait_until(lambda: operator.logged("operator runs"), "the operator runs")
+            yield Scene(cluster=cluster, operator=operator, proxy=proxy)
+        denied = chart.denied(cluster)
+        assert [] == denied, denied
 
 
 def authority_and_identity(world: World) -> None:

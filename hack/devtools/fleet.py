@@ -1,0 +1,220 @@
+"""Consumers as real processes, whose files reach them as kubelet brings them: late, each at another time, all at once.
+
+They shake hands in all pairs all the time, and what they hold and how it goes is written into a folder: one for each
+of them with its `log.jsonl` (`consumer`), and `authority.jsonl` with the phases. `picture` draws such a folder.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from devtools import consumer, mounts, processes, watches
+from devtools.clusters import Cluster
+from devtools.operators import wait_until
+from devtools.processes import Process
+from devtools.watches import Event, Watches
+
+KUBELET_S = 90.0
+"""Longest that kubelet takes to bring a new version of a Secret to a pod."""
+PHASES = "authority.jsonl"
+
+_SECRETS = "/api/v1/secrets"
+_FILES = "mutualtls.dev/part=files"
+_AUTHORITIES = "/apis/mutualtls.dev/v1alpha1/mutualtlsauthorities"
+_OUTPUT = "output.log"
+_ROUND_S = 60.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Mount:
+    """A Secret in the folder of a consumer."""
+
+    secret: tuple[str, str]
+    """Namespace and name."""
+    folder: Path
+    delay_s: float | None
+    """How late each version comes; None: drawn for each."""
+    version: int = 0
+    """The one that is mounted."""
+
+
+class Kubelet:
+    """Brings each version of the mounted Secrets to their folders after a while. An older one never replaces a newer.
+
+    Its verbs may be called from any thread.
+    """
+
+    def __init__(self, watching: Watches, *, longest_s: float, seed: int) -> None:
+        self.late_s = 0.0
+        """How much later than it was to be a version was mounted, at worst: the machine's slowness."""
+        self._watching = watching
+        self._longest_s = longest_s
+        self._random = random.Random(seed)  # noqa: S311 - delays, that a failed run may be repeated with
+        self._latest: dict[tuple[str, str], Event] = {}
+        self._mounts: list[Mount] = []
+        watching.follow(_SECRETS, self._note, selector=_FILES)
+
+    def mount(self, secret: tuple[str, str], folder: Path, *, delay_s: float | None = None) -> None:
+        """Mount a Secret as it is now, as for a pod that starts; it must be there soon."""
+        wait_until(lambda: secret in self._latest, f"secret {'/'.join(secret)} is there")
+        new = Mount(secret=secret, folder=folder, delay_s=delay_s)
+
+        def add() -> None:
+            self._mounts.append(new)
+            _bring(new, self._latest[secret])
+
+        self._watching.call(add)
+
+    def is_done(self) -> bool:
+        """Whether every folder has the Secret of now."""
+        return all(mount.version == self._latest[mount.secret].version for mount in self._mounts)
+
+    def _note(self, event: Event) -> None:
+        metadata = event.body["metadata"]
+        secret = (metadata["namespace"], metadata["name"])
+        if event.is_gone:
+            return  # a pod keeps the files that it has
+        self._latest[secret] = event
+        for mount in self._mounts:
+            if mount.secret == secret:
+                delay_s = self._random.uniform(0, self._longest_s) if mount.delay_s is None else mount.delay_s
+                due = self._watching.loop.time() + delay_s
+                self._watching.loop.call_at(due, self._update, mount, event, due)
+
+    def _update(self, mount: Mount, event: Event, due: float) -> None:
+        _bring(mount, event)
+        self.late_s = max(self.late_s, self._watching.loop.time() - due)
+
+
+def _bring(mount: Mount, event: Event) -> None:
+    """Write the files of a version, unless a newer one was faster."""
+    if event.version > mount.version:
+        mounts.update(mount.folder, {name: base64.b64decode(text) for name, text in event.body["data"].items()})
+        mount.version = event.version
+
+
+@dataclass(slots=True, kw_only=True)
+class Fleet:
+    """The consumers of one run."""
+
+    folder: Path
+    kubelet: Kubelet
+    watching: Watches
+    pause_s: float
+    consumers: dict[str, Process] = field(default_factory=dict)
+    status: dict[str, Any] = field(default_factory=dict)
+    """Of the recorded authority, as it is now."""
+    recorded: list[TextIO] = field(default_factory=list)
+
+    def join(self, identity: str, namespace: str, *, delay_s: float | None = None) -> None:
+        """Start a consumer with the files of an identity. `delay_s`: how late each version of its files comes."""
+        folder = self.folder / identity
+        folder.mkdir()
+        (folder / consumer.NAME).write_text(f"{identity}.{namespace}.svc")
+        self.kubelet.mount((namespace, f"{identity}-mtls"), folder / consumer.FILES, delay_s=delay_s)
+        environment = os.environ | {consumer.PAUSE: str(self.pause_s)}
+        command = [sys.executable, "-m", "devtools.consumer", str(folder)]
+        self.consumers[identity] = processes.start(command, log=folder / _OUTPUT, environment=environment)
+
+    def record(self, authority: str) -> None:
+        """Write down the phases of an authority, for the picture."""
+        file = (self.folder / PHASES).open("w")
+        self.recorded.append(file)
+
+        def note(event: Event) -> None:
+            if event.body["metadata"]["name"] == authority:
+                self.status = event.body.get("status", {})
+                print(json.dumps({"at": event.at} | _phase(self.status)), file=file, flush=True)
+
+        self.watching.follow(_AUTHORITIES, note)
+
+    def wait_for_round(self, *, quiet_s: float = 0) -> None:
+        """Wait until each consumer has the files of now, and so long after has called each, with whatever success."""
+        wait_until(self.kubelet.is_done, "the files of now are mounted", deadline_s=_ROUND_S)
+        begun = time.time() + quiet_s + 1  # seconds are logged whole
+        pairs = len(self.consumers) ** 2
+        wait_until(lambda: len(self.calls(since=begun)) == pairs, "all have called all", deadline_s=_ROUND_S)
+
+    def calls(self, *, since: float = 0) -> Counter[tuple[str, str]]:
+        """Count the calls since a moment by client and server, those that failed included."""
+        counted: Counter[tuple[str, str]] = Counter()
+        for client, line in self._lines("second"):
+            if line["second"] >= since:
+                for server, number in (Counter(line["done"]) + Counter(line["failed"])).items():
+                    counted[client, server] += number
+        return counted
+
+    def failures(self, *, but: frozenset[str] = frozenset()) -> list[str]:
+        """Tell of each handshake that failed, but for those in which one of `but` took part; and of who has ended."""
+        ended = [name for name, process in self.consumers.items() if not process.is_alive()]
+        lines = [line for client, line in self._lines("failure") if not {client, line["server"]} & but]
+        failed = [_told(line, self.held(line["server"], line["at"])) for line in lines]
+        return [f"{name} has ended: {self._output(name)}" for name in ended] + failed
+
+    def held(self, name: str, at: float) -> dict[str, Any]:
+        """Tell what files a consumer had at a moment."""
+        loaded = [line for client, line in self._lines("loaded") if client == name and line["at"] <= at]
+        return loaded[-1] if loaded else {}
+
+    def _lines(self, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name in self.consumers:
+            yield from ((name, line) for line in lines(self.folder / name / consumer.LOG) if line["what"] == what)
+
+    def _output(self, name: str) -> str:
+        return (self.folder / name / _OUTPUT).read_text()[-2000:]
+
+    def end(self) -> None:
+        """End all consumers."""
+        for one in self.consumers.values():
+            one.stop()
+        for file in self.recorded:
+            file.close()
+
+
+@contextlib.contextmanager
+def running(cluster: Cluster, folder: Path, *, longest_delay_s: float, pause_s: float, seed: int) -> Iterator[Fleet]:
+    """Have a fleet for as long as the block lasts; nobody is in it yet. Failures are to be asked for in the block."""
+    with watches.running(cluster) as watching:
+        kubelet = Kubelet(watching, longest_s=longest_delay_s, seed=seed)
+        fleet = Fleet(folder=folder, kubelet=kubelet, watching=watching, pause_s=pause_s)
+        try:
+            yield fleet
+        finally:
+            fleet.end()
+
+
+def lines(log: Path) -> list[dict[str, Any]]:
+    """Read the whole lines of a log that may still be written; none where there is none."""
+    text = log.read_text() if log.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _told(failure: dict[str, Any], server: dict[str, Any]) -> str:
+    """Tell of a failed handshake in one line."""
+    sides = " ".join(f"{who}: {_holding(files)};" for who, files in (("client", failure), ("server", server)))
+    return f"{failure['at']:.3f} {failure['client']} to {failure['server']}: {failure['why']}; {sides}"
+
+
+def _holding(files: dict[str, Any]) -> str:
+    if not files:
+        return "no files"
+    bundle = ",".join(root[:6] for root in files["bundle"])
+    return f"leaf {files['serial'][:6]} of {files['issuer'][:6]} under {files['root'][:6]}, bundle {bundle}"
+
+
+def _phase(status: dict[str, Any]) -> dict[str, Any]:
+    """Tell the phase, and the key ids of the CAs that sign, by their role."""
+    rotating = [one for one in status.get("conditions", ()) if one["type"] == "Rotating"]
+    signers = {ca["role"]: ca["keyID"] for ca in status.get("generations", ()) if ca["state"] == "Active"}
+    return {"phase": rotating[0]["reason"] if rotating else "Stable", "signers": signers}

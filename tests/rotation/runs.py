@@ -1,0 +1,233 @@
+"""One run: an authority, identities, consumers that shake hands with their files, and a record of what is written."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.authority import AnAuthority
+from cluster.outside import OutsideCA
+from cluster.world import World
+from devtools import fleet as fleets
+from devtools.fleet import Fleet
+from devtools.operators import wait_until
+from interrupted.scenes import Scene
+from rotation import history as histories
+from rotation.history import History, Terms
+
+SOAK_S = 2
+DELAY_S = 1.2
+"""How late kubelet is at most: less than the soak by what a busy machine needs."""
+FEW = ("orders", "billing", "stock")
+MANY = (*FEW, "shipping", "returns", "search")
+ROTATION = {"laggardTimeout": "20s", "retire": "AfterReplacement"}
+"""`spec.rotation` of most runs, without the soak."""
+MINUTES = {"minDuration": "1m", "duration": "1m", "maxDuration": "1m"}
+"""`spec.leaf` of runs under AfterExpiry."""
+
+_SHOWN = 20
+"""Failed handshakes of which is told, of those that there were."""
+
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched(AnAuthority):
+    """An authority whose status is known from a watch: to ask for it all the time would take the machine's time."""
+
+    fleet: Fleet
+
+    def status(self) -> dict[str, Any]:
+        """Read its status."""
+        return self.fleet.status
+
+    def offered(self, order: str) -> str:
+        """Wait for an order that it would obey, and return the value."""
+        name = f"mutualtls.dev/{order}"
+
+        def values() -> list[str]:
+            told = self.status().get("orders", ())
+            return [one["value"] for one in told if one["order"] == name and not one.get("message")]
+
+        wait_until(values, f"the status offers {order}")
+        return values()[0]
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """What a test of this ring acts on."""
+
+    scene: Scene
+    world: World
+    authority: Watched
+    fleet: Fleet
+    history: History
+    terms: Terms
+    spec: Spec
+    but: frozenset[str] = frozenset()
+    """Consumers that are outside of the promise."""
+
+    def apply(self, name: str, **spec: Any) -> None:
+        """Apply an identity of the authority."""
+        self.world.apply(name, authority=self.authority.name, **spec)
+
+    def join(self, name: str, *, delay_s: float | None = None, **spec: Any) -> None:
+        """Have one more identity and its consumer."""
+        self.apply(name, **spec)
+        self.fleet.join(name, self.world.namespace, delay_s=delay_s)
+        self.world.wait_ready(name)
+
+    def leave_behind(self, name: str) -> None:
+        """Have a Secret that nobody brings up to date, as its identity is gone."""
+        self.apply(name, secret={"deletionPolicy": "Retain"})
+        self.world.wait_ready(name)
+        self.world.kubectl("delete", "mtls", name)
+        self.excuse(name)
+
+    def change(self, **changed: Any) -> None:
+        """Change fields of the authority's spec."""
+        self.spec |= changed
+        self.authority.apply(**self.spec)
+
+    def change_rotation(self, **changed: Any) -> None:
+        """Change fields of `spec.rotation`."""
+        self.change(rotation=self.spec["rotation"] | changed)
+
+    def rotate(self) -> None:
+        """Order another root, and wait until it is being published."""
+        self.authority.rotate()
+        self.authority.wait_phase("Publishing")
+
+    def incoming(self) -> dict[str, Any]:
+        """Read the newest root from the status."""
+        roots = [ca for ca in self.authority.status()["generations"] if ca["role"] == "root"]
+        return max(roots, key=lambda ca: int(ca["number"]))
+
+    def approve(self, phase: str) -> None:
+        """Let the newest root enter a phase, and wait until it is there."""
+        self.authority.order("approve", f"{self.incoming()['fingerprint']}/{phase}")
+        self.authority.wait_phase(phase)
+
+    def roll_back(self) -> None:
+        """Order that the newest root goes again."""
+        self.authority.order("roll-back", self.incoming()["fingerprint"])
+
+    def wait_issued_under(self, root: str) -> None:
+        """Wait until every certificate is of a root, such as `root 2`."""
+        key_id = self.key_id(root)
+
+        def are_under() -> bool:
+            leaves = [one.leaf for one in self.history.now().values() if one.name not in self.terms.excused]
+            return all(leaf is not None and leaf.root == key_id for leaf in leaves)
+
+        wait_until(are_under, f"all have certificates under {root}")
+
+    def wait_trusted_by(self, root: str, *identities: str) -> None:
+        """Wait until the bundles of some identities have a root, such as `root 2`."""
+        key_id, bundles = self.key_id(root), self.history.now
+        names = {self.secret(identity) for identity in identities}
+        wait_until(lambda: all(key_id in bundles()[name].bundle for name in names), f"{root} is in {names}")
+
+    def wait_out_of_trust(self, key_id: str) -> None:
+        """Wait until no bundle has the root of a key id, but those of who is outside of the promise."""
+
+        def bundles() -> list[frozenset[str]]:
+            return [one.bundle for one in self.history.now().values() if one.name not in self.terms.excused]
+
+        wait_until(lambda: not any(key_id in bundle for bundle in bundles()), "the root is in no bundle")
+
+    def key_id(self, ca: str) -> str:
+        """Read the key id of a CA, such as `root 1`."""
+        found = self.authority.status()["generations"]
+        (one,) = [one for one in found if f"{one['role']} {one['number']}" == ca]
+        return str(one["keyID"])
+
+    def secret(self, identity: str) -> str:
+        """Name the Secret of an identity as the status and the history do."""
+        return f"secret {self.world.namespace}/{identity}-mtls"
+
+    def laggards(self) -> list[str]:
+        """List what the status says is waited for."""
+        return list(self.authority.status().get("next", {}).get("laggards", ()))
+
+    def wait_replaced(self, *, root: int = 2, deadline_s: float = 60.0) -> None:
+        """Wait until a root and what is under it are alone, and the keys of all others are deleted."""
+        alone = {f"root {root}": "Active"}
+        wait_until(lambda: alone.items() <= self._roots().items(), f"root {root} signs", deadline_s=deadline_s)
+        wait_until(lambda: alone == self._roots(), f"root {root} is alone", deadline_s=deadline_s)
+        wait_until(lambda: self.authority.phase() == "Stable", "the root is not being replaced any more")
+        wait_until(lambda: set(self._roots_with_key()) <= {f"root.{root}"}, "the keys of all others are deleted")
+
+    def _roots(self) -> dict[str, str]:
+        return {ca: state for ca, state in self.authority.states().items() if ca.startswith("root")}
+
+    def _roots_with_key(self) -> list[str]:
+        found = self.authority.secrets().items()
+        return [ca for ca, files in found if ca.startswith("root") and "tls.key" in files]
+
+    def excuse(self, *identities: str) -> None:
+        """Take identities out of the promise."""
+        self.but |= set(identities)
+        self.terms = self.terms.without({self.secret(identity) for identity in identities})
+
+    def judge(self) -> None:
+        """Have no handshake fail, to the end, and nothing be written that must never be."""
+        self.fleet.wait_for_round()
+        failures = self.fleet.failures(but=self.but)
+        if failures:
+            late = f"kubelet was later than asked for by up to {self.fleet.kubelet.late_s:.1f} s"
+            pytest.fail("\n".join([f"{len(failures)} failed handshakes; {late}", *failures[:_SHOWN]]))
+        violations = histories.violations(self.history.seen, self.terms)
+        assert [] == violations, "\n".join(violations)
+
+
+@contextlib.contextmanager
+def running(
+    scene: Scene,
+    folder: Path,
+    *,
+    names: tuple[str, ...] = FEW,
+    pause_s: float = 0.04,
+    identity: Spec | None = None,
+    source: OutsideCA | None = None,
+    soak_s: int = SOAK_S,
+    **spec: Any,
+) -> Iterator[Run]:
+    """Have an authority of a spec, identities, and a consumer for each, who shake hands from the beginning.
+
+    With a `source`, its root is that outside CA.
+    """
+    world = scene.world()
+    rotation = ROTATION | {"soak": f"{soak_s}s"} | spec.get("rotation", {})
+    spec = {"leaf": {"minDuration": "1m"}} | spec | {"rotation": rotation}
+    with fleets.running(scene.cluster, folder, longest_delay_s=DELAY_S, pause_s=pause_s, seed=1) as fleet:
+        run = Run(
+            scene=scene,
+            world=world,
+            authority=Watched(world=world, name=world.namespace, fleet=fleet),
+            fleet=fleet,
+            history=History(authority=world.namespace),
+            terms=Terms(soak_s=soak_s, outlives=rotation["retire"] == "AfterExpiry"),
+            spec=spec,
+        )
+        run.history.follow(fleet.watching)
+        fleet.record(world.namespace)
+        if source is not None:
+            run.authority.put_source(source.files(), folder)
+            spec |= {"root": {"secretRef": {"name": f"{world.namespace}-source"}}, "trustDomain": "example.com"}
+        run.authority.apply(**spec)
+        for name in names:
+            world.apply(name, authority=world.namespace, **(identity or {}))
+        for name in names:
+            fleet.join(name, world.namespace)
+        world.wait_ready(*names)
+        try:
+            yield run
+        finally:
+            world.kubectl("delete", "mtls", "--all", "--wait=false")
+            world.kubectl("delete", "mtlsca", world.namespace, "--wait=false")

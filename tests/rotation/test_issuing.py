@@ -1,0 +1,65 @@
+"""What changes no bundle: renewals, and issuing CAs that are replaced or lost. No handshake fails meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from devtools.operators import wait_until
+from interrupted.scenes import Scene
+from rotation import runs
+from rotation.runs import Run
+
+
+def test_renewals_are_not_noticed(scene: Scene, tmp_path: Path) -> None:
+    """Certificates of a minute, of which each is renewed several times."""
+    identity = {"duration": "1m", "renewBefore": "54s"}
+    with runs.running(scene, tmp_path, identity=identity) as run:
+        serials = {name: run.world.serial(name) for name in runs.FEW}
+        for name, serial in serials.items():
+            run.world.wait_reissued(name, serial)
+        run.judge()
+
+
+def test_an_issuing_ca_at_half_its_life_is_replaced_unnoticed(scene: Scene, tmp_path: Path) -> None:
+    """Two minutes long, so that it happens within one; no bundle changes."""
+    with runs.running(scene, tmp_path, issuing={"duration": "2m"}, leaf=runs.MINUTES) as run:
+        _wait_issued_by(run, 2)
+        run.judge()
+
+        assert {"issuing 2": "Active", "root 1": "Active"}.items() <= run.authority.states().items()
+
+
+def test_an_issuing_ca_is_replaced_by_order_unnoticed(scene: Scene, tmp_path: Path) -> None:
+    """And with it all certificates, at once; no bundle changes."""
+    with runs.running(scene, tmp_path) as run:
+        run.authority.order("rotate-issuing", run.authority.offered("rotate-issuing"))
+        _wait_issued_by(run, 2)
+        run.judge()
+
+        assert {"issuing 2": "Active", "root 1": "Active"}.items() <= run.authority.states().items()
+
+
+def test_a_lost_issuing_ca_is_replaced_unnoticed(scene: Scene, tmp_path: Path) -> None:
+    """By itself, under the same root."""
+    with runs.running(scene, tmp_path) as run:
+        run.authority.system("delete", "secret", f"mutualtls-ca.{run.authority.name}.issuing.1")
+        wait_until(lambda: run.authority.states().get("issuing 2") == "Active", "another issuing CA signs")
+        run.judge()
+
+        assert "Active" == run.authority.states()["root 1"]
+
+
+def _wait_issued_by(run: Run, number: int) -> None:
+    """Wait until an issuing CA has signed the certificates of all."""
+    ca = f"issuing {number}"
+    wait_until(lambda: run.authority.states().get(ca) == "Active", f"{ca} signs", deadline_s=120)
+    (key_id,) = [
+        one["keyID"]
+        for one in run.authority.status()["generations"]
+        if one["state"] == "Active" and one["role"] == "issuing"
+    ]
+
+    def issuers() -> set[str]:
+        return {run.world.status(name)["certificate"]["issuerKeyID"] for name in runs.FEW}
+
+    wait_until(lambda: issuers() == {key_id}, f"all have a certificate of {ca}", deadline_s=60)

@@ -1,0 +1,118 @@
+"""In the middle of a root's replacement ledger or status are lost, or restored as they were before: nobody notices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from devtools.operators import wait_until
+from interrupted.scenes import Scene
+from rotation import runs
+from rotation.runs import Run
+
+
+def ledger(run: Run, before: str) -> None:  # noqa: ARG001 - each loss is told what there was before
+    """Lose the ledger."""
+    run.authority.system("delete", "configmap", _ledger_name(run))
+
+
+def status(run: Run, before: str) -> None:  # noqa: ARG001 - the same
+    """Lose the status."""
+    patch = ("--subresource=status", "--type=merge", '--patch={"status":null}')
+    run.world.kubectl("patch", "mtlsca", run.authority.name, *patch)
+
+
+def both(run: Run, before: str) -> None:
+    """Lose ledger and status."""
+    run.scene.operator.kill()
+    ledger(run, before)
+    status(run, before)
+    run.scene.operator.start()
+
+
+def older(run: Run, before: str) -> None:
+    """Have the ledger of before the rotation again, as from a backup."""
+    run.scene.operator.kill()
+    _restore(run, before)
+    run.scene.operator.start()
+
+
+def older_unseen(run: Run, before: str) -> None:
+    """Have it again while the operator runs."""
+    _restore(run, before)
+
+
+Loss = Callable[[Run, str], None]
+LOSSES = [pytest.param(loss, id=loss.__name__) for loss in (ledger, status, both, older, older_unseen)]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("phase", ["Publishing", "Signing"])
+def test_a_rotation_goes_on_after_a_loss(scene: Scene, tmp_path: Path, phase: str, loss: Loss) -> None:
+    """It may begin its phase anew, and never signs under a root that is not everywhere."""
+    with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
+        before = _ledger(run)
+        run.rotate()
+        wait_until(lambda: _waits_for_approval(run), "every bundle has the new root: one that is in none is removed")
+        if phase == "Signing":
+            run.approve("Signing")
+            run.wait_issued_under("root 2")
+        loss(run, before)
+        run.change_rotation(approval="Automatic")
+        run.wait_replaced()
+        run.judge()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_rotation_that_is_retiring_goes_on_after_a_loss(scene: Scene, tmp_path: Path, loss: Loss) -> None:
+    """The old root does not come back."""
+    with runs.running(scene, tmp_path) as run:
+        before = _ledger(run)
+        run.leave_behind("left")  # it keeps the bundle of before, and so the phase
+        old = run.key_id("root 1")
+        run.rotate()
+        run.authority.wait_phase("Retiring")
+        run.wait_out_of_trust(old)
+        loss(run, before)
+        run.wait_replaced()
+        run.judge()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_roll_back_goes_on_after_a_loss(scene: Scene, tmp_path: Path, loss: Loss) -> None:
+    """Whichever root signs in the end, nobody notices, and one is left."""
+    leaf = {"minDuration": "1m"}
+    with runs.running(scene, tmp_path, rotation={"approval": "Manual", "retire": "AfterExpiry"}, leaf=leaf) as run:
+        before = _ledger(run)
+        run.rotate()
+        run.approve("Signing")
+        run.world.apply("payments", authority=run.authority.name)
+        run.world.wait_ready("payments")
+        run.roll_back()
+        run.authority.wait_phase("Withdrawing")
+        loss(run, before)
+        run.change_rotation(approval="Automatic", retire="AfterReplacement")
+        run.terms = run.terms.after_replacement()
+        wait_until(lambda: run.authority.phase() == "Stable", "one root is left", deadline_s=60)
+        run.judge()
+
+
+def _waits_for_approval(run: Run) -> bool:
+    return "mutualtls.dev/approve" in run.authority.status().get("next", {}).get("waitsFor", "")
+
+
+def _ledger_name(run: Run) -> str:
+    return f"mutualtls-ledger.{run.authority.name}"
+
+
+def _ledger(run: Run) -> str:
+    body = json.loads(run.authority.system("get", "configmap", _ledger_name(run), "--output=json"))
+    return str(body["data"]["ledger.json"])
+
+
+def _restore(run: Run, before: str) -> None:
+    patch = json.dumps({"data": {"ledger.json": before}})
+    run.authority.system("patch", "configmap", _ledger_name(run), "--type=merge", f"--patch={patch}")

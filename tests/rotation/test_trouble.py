@@ -1,0 +1,139 @@
+"""The root is replaced though somebody or something is in the way: only who is outside of the promise may notice."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devtools.operators import wait_until
+from interrupted.scenes import Scene
+from rotation import runs
+from rotation.runs import Run
+
+QUICK_EXCUSE = {"laggardTimeout": "5s"}
+
+
+def test_a_consumer_that_is_slower_than_the_soak_fails_and_only_it(scene: Scene, tmp_path: Path) -> None:
+    """It is outside of the promise. That its failures are seen shows that failures are."""
+    with runs.running(scene, tmp_path) as run:
+        run.join("slow", delay_s=runs.SOAK_S * 3)
+        run.rotate()
+        run.wait_replaced()
+        assert run.fleet.failures()
+
+        run.but |= {"slow"}
+        run.judge()
+
+
+def test_a_secret_that_cannot_be_written_is_excused(scene: Scene, tmp_path: Path) -> None:
+    """It is named while it is waited for. When it can be written again, its consumer is back."""
+    with runs.running(scene, tmp_path, rotation=QUICK_EXCUSE) as run:
+        run.join("frozen")
+        scene.proxy.answer("PATCH", "/secrets/frozen-mtls", status=403, reason="Forbidden", times=10_000)
+        run.excuse("frozen")
+        run.rotate()
+        wait_until(lambda: run.secret("frozen") in run.laggards(), "it is waited for, by name")
+        run.wait_replaced()
+        run.judge()
+
+        scene.proxy.mend()
+        run.wait_trusted_by("root 2", "frozen")
+
+
+@pytest.mark.parametrize("retire", ["AfterReplacement", "AfterExpiry"])
+def test_who_gets_no_certificate_still_gets_the_bundle(scene: Scene, tmp_path: Path, retire: str) -> None:
+    """A suspended identity, one that lost its right, one whose password is gone: nobody notices, as long as they count.
+
+    Their certificates count until they end, or until AfterReplacement does not wait for them any more.
+    """
+    leaf = runs.MINUTES if retire == "AfterExpiry" else {"minDuration": "1m"}
+    permits = [{"namespaceSelector": {}, "dnsNames": ["www.example.com"]}]
+    with runs.running(scene, tmp_path, rotation=QUICK_EXCUSE | {"retire": retire}, leaf=leaf, permits=permits) as run:
+        _make_password(run)
+        stores = {"pkcs12": {"passwordSecretRef": {"name": "password", "key": "password"}}}
+        run.join("suspended")
+        run.join("refused", dnsNames=["www.example.com"])
+        run.join("failing", formats=stores)
+        run.apply("suspended", suspend=True)
+        run.world.kubectl("delete", "secret", "password")
+        run.change(permits=[])
+        run.world.wait_reason("refused", "NotPermitted")
+        run.world.wait_reason("failing", "PasswordMissing")
+        run.rotate()
+        run.wait_trusted_by("root 2", "suspended", "refused", "failing")
+        run.authority.wait_phase("Signing")
+        run.fleet.wait_for_round()
+        assert [] == run.fleet.failures()
+
+        run.excuse("suspended", "refused", "failing")
+        run.wait_replaced(deadline_s=180)
+        run.judge()
+
+
+def test_an_expired_identity_holds_nothing_up(scene: Scene, tmp_path: Path) -> None:
+    """Suspended until its certificate had ended; when it goes on it gets one, and its consumer is back."""
+    with runs.running(scene, tmp_path) as run:
+        run.join("expired", duration="1m")
+        run.apply("expired", duration="1m", suspend=True)
+        run.excuse("expired")
+        ended = run.history.now()[run.secret("expired")].leaf
+        assert ended is not None
+        wait_until(lambda: time.time() > ended.not_after, "its certificate has ended", deadline_s=90)
+        run.rotate()
+        run.wait_replaced()
+        run.judge()
+
+        run.apply("expired")
+        run.world.wait_ready("expired")
+        run.fleet.wait_for_round()
+        failures = len(run.fleet.failures())
+        run.fleet.wait_for_round()
+        assert failures == len(run.fleet.failures())
+
+
+def test_a_namespace_that_never_ends_being_deleted_is_excused(scene: Scene, tmp_path: Path) -> None:
+    """A finalizer keeps its Secret."""
+    with runs.running(scene, tmp_path, rotation=QUICK_EXCUSE) as run:
+        other = scene.world()
+        other.apply("stuck", authority=run.authority.name)
+        other.wait_ready("stuck")
+        _hold(other.kubectl, ["example.com/hold"])
+        other.kubectl("delete", "namespace", other.namespace, "--wait=false")
+        wait_until(lambda: other.get("mtls", "stuck") is None, "its identity is gone")
+        name = f"secret {other.namespace}/stuck-mtls"
+        run.terms = run.terms.without({name})
+        run.rotate()
+        wait_until(lambda: name in run.laggards(), "it is waited for, by name")
+        run.wait_replaced()
+        run.judge()
+
+        _hold(other.kubectl, [])
+
+
+@pytest.mark.parametrize("phase", ["Publishing", "Signing"])
+def test_the_api_server_is_restarted_in_a_phase(scene: Scene, tmp_path: Path, phase: str) -> None:
+    """For less than the soak. The operator, where it ends by that, is started again."""
+    with runs.running(scene, tmp_path, soak_s=20) as run:
+        run.rotate()
+        run.authority.wait_phase(phase)
+        scene.cluster.stop_program("kube-apiserver")
+        scene.cluster.start_program("kube-apiserver")
+        scene.cluster.wait_until_ready()
+        scene.keep_running(lambda: run.authority.states().get("root 2") == "Active", "root 2 signs")
+        scene.keep_running(lambda: run.authority.phase() == "Stable", "the root is not being replaced any more")
+        run.wait_replaced()
+        run.judge()
+
+
+def _make_password(run: Run) -> None:
+    run.world.kubectl("create", "secret", "generic", "password", "--from-literal=password=changeit")
+    run.world.kubectl("label", "secret", "password", "mutualtls.dev/part=password")
+
+
+def _hold(kubectl: Any, finalizers: list[str]) -> None:
+    patch = json.dumps({"metadata": {"finalizers": finalizers}})
+    kubectl("patch", "secret", "stuck-mtls", "--type=merge", f"--patch={patch}")
