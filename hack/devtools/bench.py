@@ -25,6 +25,7 @@ from rich.table import Table
 from devtools import clusters, operators, processes
 from devtools.clusters import Cluster
 from devtools.processes import Process
+from mutualtls.core import labels
 from mutualtls.kube import paths, session
 from mutualtls.kube.api import API, lines
 
@@ -63,8 +64,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main(
     counts: Annotated[list[int] | None, typer.Argument(help="Numbers of identities.")] = None,
     rounds: Annotated[int, typer.Option(help="How often each is measured, in turn; the median is shown.")] = 3,
+    rotation: Annotated[bool, typer.Option("--rotation", help="Measure the replacing of a root instead.")] = False,
 ) -> None:
-    """Measure ours beside a controller that only writes the two objects."""
+    """Measure ours beside a controller that only writes the two objects, or the replacing of a root."""
+    if rotation:
+        console.print(_rotation_table({count: _measure_rotation(count) for count in counts or [10, 1000]}))
+        return
     contenders = {"ours": _ours, "bare": _bare}
     chosen = counts or [500, 2000]
     measured: dict[tuple[int, str], list[Figures]] = {(count, name): [] for count in chosen for name in contenders}
@@ -196,6 +201,71 @@ async def _writes(connection: session.Connection) -> float:
             if is_write and any(f'resource="{resource}"' in labels for resource in resources):
                 total += float(value)
     return total
+
+
+# The replacing of a root
+
+_SOAK_S = 5
+_ROTATION = f"""
+apiVersion: mutualtls.dev/v1alpha1
+kind: MutualTLSAuthority
+metadata: {{name: default}}
+spec: {{rotation: {{soak: {_SOAK_S}s, retire: AfterReplacement, pace: 1000}}}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """What the replacing of a root under `count` identities needed."""
+
+    seconds: float
+    """Without the two soaks."""
+    writes: float
+    cpu_s: float
+
+
+def _measure_rotation(count: int) -> Rotation:
+    with clusters.running("bench-rotation") as cluster:
+        operators.install(cluster)
+        for number in range(NAMESPACES):
+            cluster.kubectl("create", "namespace", f"bench-{number}")
+        with _ours(cluster) as process:
+            cluster.kubectl("apply", "--filename", "-", stdin=_ROTATION)
+            return asyncio.run(_rotate(cluster, process, count))
+
+
+async def _rotate(cluster: Cluster, controller: Process, count: int) -> Rotation:
+    os.environ["KUBECONFIG"] = str(cluster.kubeconfig())
+    connection = session.connect(connections=CREATORS + 2)
+    api = API(connection.session, connection.server, timeout_s=60, clock=lambda: datetime.now(UTC))
+    loop = asyncio.get_running_loop()
+    async with connection.session:
+        ready = asyncio.create_task(_wait_for_all(connection, count))
+        await _create(api, count)
+        await ready
+        authority = await api.get(paths.authority("default")) or {}
+        order = next(one for one in authority["status"]["orders"] if one["order"] == labels.ROTATE_ROOT)
+        writes, cpu, begun = await _writes(connection), controller.cpu_s(), loop.time()
+        await api.patch(paths.authority("default"), {"metadata": {"annotations": {order["order"]: order["value"]}}})
+        async with asyncio.timeout(120 + count / 10):
+            while not await _is_replaced(api):  # noqa: ASYNC110 - there is nothing to be woken by
+                await asyncio.sleep(0.2)
+        seconds = loop.time() - begun - 2 * _SOAK_S
+        return Rotation(seconds=seconds, writes=await _writes(connection) - writes, cpu_s=controller.cpu_s() - cpu)
+
+
+async def _is_replaced(api: API) -> bool:
+    status = (await api.get(paths.authority("default")) or {})["status"]
+    phase = next(one["reason"] for one in status["conditions"] if one["type"] == "Rotating")
+    return phase == "Stable" and [ca["number"] for ca in status["generations"] if ca["role"] == "root"] == [2]
+
+
+def _rotation_table(measured: dict[int, Rotation]) -> Table:
+    table = Table("Identities", f"Seconds beside two soaks of {_SOAK_S} s", "Writes", "Writes each", "CPU", box=None)
+    for count, one in measured.items():
+        each = f"{one.writes / count:.2f}"
+        table.add_row(f"{count:,}", f"{one.seconds:.1f}", f"{one.writes:,.0f}", each, f"{one.cpu_s:.1f} s")
+    return table
 
 
 def _table(measured: dict[tuple[int, str], list[Figures]]) -> Table:

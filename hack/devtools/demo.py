@@ -9,7 +9,8 @@ import shutil
 import ssl
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,10 @@ kind: MutualTLSIdentity
 metadata: {name: stranger, namespace: default}
 spec: {authority: another}
 """
+_ROTATE_ROOT = "mutualtls.dev/rotate-root"
+_PHASE = '{.status.conditions[?(@.type=="Rotating")].reason}'
+_QUICK_ROTATION = '{"spec": {"rotation": {"soak": "3s", "retire": "AfterReplacement"}}}'
+"""Hours are usual: a consumer must have read new files within the soak."""
 _THIEF = f"""
 apiVersion: mutualtls.dev/v1alpha1
 kind: MutualTLSIdentity
@@ -115,6 +120,7 @@ def _show(cluster: Cluster, operator: operators.Operator, folder: Path) -> None:
     _show_renewals(cluster, operator, server, client)
     with _step(f"{SERVER} refuses the certificate that {CLIENT} had a minute ago", expected="expired") as refusals:
         refusals.extend(_refusals(server, handshakes.context(first, ssl.Purpose.SERVER_AUTH)))
+    _show_rotation(cluster, server, client, folder)
     console.print("\n$ kubectl get mtls -A")
     console.print(cluster.kubectl("get", "mtls", "--all-namespaces").rstrip())
 
@@ -142,29 +148,74 @@ def _show_refusals(cluster: Cluster, server: Path, client: Path, folder: Path) -
         refusals.append(cluster.kubectl("get", "mtls", "thief", "--namespace=default", f"--output=jsonpath={path}"))
 
 
+@dataclass(slots=True)
+class _Calls:
+    """What became of handshakes, and the certificates that the client showed."""
+
+    done: int = 0
+    failed: int = 0
+    serials: set[int] = field(default_factory=set)
+
+    def __str__(self) -> str:
+        return f"{self.done} handshakes, {self.failed} failed, {len(self.serials)} certificates"
+
+
+def _call(cluster: Cluster, server: Path, client: Path, *, until: Callable[[], bool]) -> _Calls:
+    """Shake hands without a pause, both sides with the files of their Secrets as they are then."""
+    calls = _Calls()
+    with handshakes.serving(server) as running:
+        while not until():
+            _mount(cluster, SERVER, server)
+            calls.serials.add(handshakes.serial_number(_mount(cluster, CLIENT, client)))
+            for _ in range(_CALLS_PER_MOUNT):
+                try:
+                    handshakes.greet(running, handshakes.context(client, ssl.Purpose.SERVER_AUTH), name=SERVER_NAME)
+                    calls.done += 1
+                except OSError:
+                    calls.failed += 1
+    _expect(calls.failed == 0, f"handshakes failed: {calls}")
+    return calls
+
+
 def _show_renewals(cluster: Cluster, operator: operators.Operator, server: Path, client: Path) -> None:
-    """Shake hands without a pause while certificates of a minute are renewed and the operator is killed."""
+    """Shake hands while certificates of a minute are renewed and the operator is killed."""
     with _step(f"{CLIENT} calls {SERVER} for a minute, while its certificate of a minute is renewed") as said:
-        serials: set[int] = set()
-        done = failed = 0
         begun = time.monotonic()
-        is_killed = False
-        with handshakes.serving(server) as running:
-            while time.monotonic() - begun < _CALLS_S:
-                serials.add(handshakes.serial_number(_mount(cluster, CLIENT, client)))
-                for _ in range(_CALLS_PER_MOUNT):
-                    try:
-                        handshakes.greet(running, handshakes.context(client, ssl.Purpose.SERVER_AUTH), name=SERVER_NAME)
-                        done += 1
-                    except OSError:
-                        failed += 1
-                if not is_killed and time.monotonic() - begun > _CALLS_S / 3:
-                    operator.kill()
-                    operator.start()
-                    is_killed = True
-        said.append(f"{done} handshakes, {failed} failed, {len(serials)} certificates, the operator killed once")
-        _expect(failed == 0, "a handshake failed")
+        first = _call(cluster, server, client, until=lambda: time.monotonic() - begun > _CALLS_S / 3)
+        operator.kill()
+        operator.start()
+        calls = _call(cluster, server, client, until=lambda: time.monotonic() - begun > _CALLS_S)
+        serials = first.serials | calls.serials
+        calls = _Calls(first.done + calls.done, first.failed + calls.failed, serials)
+        said.append(f"{calls}, the operator killed once")
         _expect(len(serials) > 1, "nothing was renewed")
+
+
+def _show_rotation(cluster: Cluster, server: Path, client: Path, folder: Path) -> None:
+    """Replace the root while both call each other."""
+    old = Path(shutil.copytree(server, folder / "old"))
+    cluster.kubectl("patch", "mtlsca/default", "--type=merge", "--patch", _QUICK_ROTATION)
+    with _step(f"The root is replaced, while {CLIENT} calls {SERVER}") as said:
+        orders = cluster.kubectl("get", "mtlsca/default", "--output=jsonpath={.status.orders}")
+        order = next(one["value"] for one in json.loads(orders) if one["order"] == _ROTATE_ROOT)
+        cluster.kubectl("annotate", "mtlsca/default", f"{_ROTATE_ROOT}={order}")
+        seen = ["Stable"]
+
+        def is_done() -> bool:
+            phase = cluster.kubectl("get", "mtlsca/default", f"--output=jsonpath={_PHASE}")
+            if phase != seen[-1]:
+                seen.append(phase)
+            return len(seen) > 1 and phase == "Stable"
+
+        calls = _call(cluster, server, client, until=is_done)
+        said += [" → ".join(seen), str(calls)]
+    with _step(f"{CLIENT} refuses a certificate of the old root", expected="certificate") as refusals:
+        _mount(cluster, CLIENT, client)
+        shutil.copy(server / "ca.crt", old / "ca.crt")
+        try:
+            handshakes.handshake(old, client, name=SERVER_NAME)
+        except OSError as error:
+            refusals.append(handshakes.why(error))
 
 
 def _wait_ready(cluster: Cluster, identity: str, namespace: str) -> None:
