@@ -114,21 +114,6 @@ def test_a_namespace_that_never_ends_being_deleted_is_excused(scene: Scene, tmp_
         _hold(other.kubectl, [])
 
 
-@pytest.mark.parametrize("phase", ["Publishing", "Signing"])
-def test_the_api_server_is_restarted_in_a_phase(scene: Scene, tmp_path: Path, phase: str) -> None:
-    """For less than the soak. The operator, where it ends by that, is started again."""
-    with runs.running(scene, tmp_path, soak_s=20) as run:
-        run.rotate()
-        run.authority.wait_phase(phase)
-        scene.cluster.stop_program("kube-apiserver")
-        scene.cluster.start_program("kube-apiserver")
-        scene.cluster.wait_until_ready()
-        scene.keep_running(lambda: run.authority.states().get("root 2") == "Active", "root 2 signs")
-        scene.keep_running(lambda: run.authority.phase() == "Stable", "the root is not being replaced any more")
-        run.wait_replaced()
-        run.judge()
-
-
 def _make_password(run: Run) -> None:
     run.world.kubectl("create", "secret", "generic", "password", "--from-literal=password=changeit")
     run.world.kubectl("label", "secret", "password", "mutualtls.dev/part=password")
