@@ -266,28 +266,33 @@ class Reconciler:
 
     async def _act(self, seen: Seen, decision: Decision) -> None:
         """Do what was decided. A Secret that is not as it was thought to be is looked at, and decided about anew."""
-        self._note_mend(seen, decision)
+        found = self._record(seen)
         try:
-            match decision.action:
-                case Action.LOOK:
-                    await self._look(seen)
-                case Action.READ:
-                    await self._read(seen)
-                case Action.WRITE_BUNDLE:
-                    await self._write_bundle(seen)
-                case Action.WRITE_FORMATS:
-                    await self._write_formats(seen)
-                case Action.REMOVE:
-                    await self._remove(seen, (seen.identity.secret_name, *seen.left_behind))
-                case Action.REMOVE_OLD:
-                    await self._remove(seen, seen.left_behind)
-                case _ if isinstance(seen, Observed):
-                    await self._make(seen, decision)
+            await self._do(seen, decision)
         except (AlreadyExistsError, ConflictError, NotFoundError) as error:
             logger.debug("secret is not as it was known", extra={"identity": seen.identity.key, "error": str(error)})
             await self._look(seen)
         except SpecError as error:
             logger.debug("password cannot be used", extra={"identity": seen.identity.key, "error": str(error)})
+        else:
+            self._note_mend(seen, decision, found)
+
+    async def _do(self, seen: Seen, decision: Decision) -> None:
+        match decision.action:
+            case Action.LOOK:
+                await self._look(seen)
+            case Action.READ:
+                await self._read(seen)
+            case Action.WRITE_BUNDLE:
+                await self._write_bundle(seen)
+            case Action.WRITE_FORMATS:
+                await self._write_formats(seen)
+            case Action.REMOVE:
+                await self._remove(seen, (seen.identity.secret_name, *seen.left_behind))
+            case Action.REMOVE_OLD:
+                await self._remove(seen, seen.left_behind)
+            case _ if isinstance(seen, Observed):
+                await self._make(seen, decision)
 
     async def _make(self, o: Observed, decision: Decision) -> None:
         """Do what takes knowing what is asked for."""
@@ -300,9 +305,11 @@ class Reconciler:
             await self._delete(o)
         await self._issue(o, decision, kept, opened)
 
-    def _note_mend(self, o: Seen, decision: Decision) -> None:
-        """Remember what somebody else's doing made necessary, so that it is not done for ever."""
-        found = self._record(o)
+    def _note_mend(self, o: Seen, decision: Decision, found: SecretRecord | None) -> None:
+        """Remember what somebody else's doing had made necessary, so that it is not done for ever.
+
+        What could not be done does not count: an API server that is away for a while contests nothing.
+        """
         is_change = decision.reason is Reason.FORMATS_CHANGED
         is_mend = decision.reason in plan.MENDED or (decision.action in plan.MENDS_FILES and not is_change)
         if is_mend and decision.action is not Action.READ and not plan.is_first(o):

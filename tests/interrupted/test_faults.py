@@ -51,6 +51,18 @@ def test_refused_writes_are_tried_again(scene: Scene) -> None:
     world.wait_ready(*names)
 
 
+def test_a_mend_that_fails_again_and_again_is_no_contest(scene: Scene) -> None:
+    """It counts when it is done: an API server that is away for a while has overwritten nothing."""
+    world = scene.world()
+    prepared(world)
+    wanted = world.files("orders-mtls")["ca.crt"]
+    scene.proxy.answer("PATCH", "/secrets/orders-mtls", status=502, reason="BadGateway", times=4)
+    world.kubectl("patch", "secret", "orders-mtls", "--type=merge", '--patch={"data": {"ca.crt": "bm9uZQ=="}}')
+
+    wait_until(lambda: world.files("orders-mtls")["ca.crt"] == wanted, "the bundle is mended")
+    world.wait_ready("orders")
+
+
 def test_a_ca_is_made_in_spite_of_refused_writes(scene: Scene) -> None:
     """The ledger in conflict, the CA Secret refused: one CA of each kind in the end."""
     world = scene.world()
