@@ -22,10 +22,15 @@ class Kind(IntEnum):
 
     AUTHORITY = 0
     IDENTITY = 1
+    BUNDLE = 2
 
 
 class Key(NamedTuple):
-    """One thing to be looked at. `name` is that of an authority or `NAMESPACE/NAME` of an identity."""
+    """One thing to be looked at.
+
+    `name` is that of an authority, `NAMESPACE/NAME` of an identity, or `AUTHORITY/NAMESPACE` for copies of a bundle;
+    `AUTHORITY/` for the ClusterTrustBundle.
+    """
 
     kind: Kind
     name: str

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
 from mutualtls.core import (
-    drift,
     generations,
     keys,
     labels,
@@ -23,18 +21,19 @@ from mutualtls.core import (
     phases,
     progress,
     recovery,
+    report,
     rotation,
     source,
     status,
     times,
     trust,
 )
-from mutualtls.core.authority import Authority, AuthorityStatus, CAStatus, NextStatus, OrderStatus
+from mutualtls.core.authority import CONFLICTING, ROTATING, Authority, AuthorityStatus
 from mutualtls.core.errors import AlreadyExistsError, AuthorityError, ConflictError, NotFoundError
 from mutualtls.core.gates import Sight
 from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType, PrivateKey
-from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
+from mutualtls.core.ledger import CAGeneration, Ledger, Role
 from mutualtls.core.orders import Phase
 from mutualtls.core.phases import Task
 from mutualtls.core.progress import Progress
@@ -57,11 +56,6 @@ _HOLD_CHECK = timedelta(seconds=30)
 """How often an authority that cannot sign is looked at: a restored ledger is not watched; nor is a source."""
 _GATE_CHECK = (timedelta(seconds=0.25), timedelta(seconds=15))
 """How often a gate is looked at: at least, and at most; between them twenty times in a soak."""
-_LISTED = 10
-"""How many laggards the status names."""
-
-KEY_LOST, ROTATING, DRIFTED = "KeyLost", "Rotating", "Drifted"
-"""Condition types beside Ready."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +67,8 @@ class _Standing:
     ca: CA | None = None
     source_fault: str | None = None
     """Why `root.secretRef` brings no CA that can be used."""
+    roots_faults: tuple[str, ...] = ()
+    """Why some of `trust.additionalRoots` bring no roots that can be used."""
     task: Task | None = None
     at_it_since: datetime | None = None
     """Since when this operator has been at that task, and could sign."""
@@ -155,7 +151,8 @@ class Authorities:
     def _look_again(self, authority: Authority, step: Sign | Hold, told: Progress) -> datetime:
         now = self._clock()
         moments = [now + self._check]
-        if isinstance(step, Hold) or authority.spec.root.secret_ref is not None:
+        reads = authority.spec.root.secret_ref is not None or authority.spec.trust.additional_roots
+        if isinstance(step, Hold) or reads:
             moments.append(now + _HOLD_CHECK)
         if isinstance(step, Sign) and step.look_again is not None:
             moments.append(step.look_again)
@@ -190,9 +187,14 @@ class Authorities:
             return Hold(Reason.CLOCK_SKEW, why_not), Progress()
         if other := await self._other_operator(authority):
             return other, Progress()
+        roots = await self._additional_roots(authority, standing)
         for _ in range(_MOST_STEPS):
             await self._custody.read(authority.name, standing.book)
-            view = await self._view(authority, standing)
+            sight = self._store.sight_of_authority(authority.name)
+            view: View | Ledger | None = await self._rebuilt(authority, standing.book.ledger, sight)
+            if view is None:
+                await self._copy_roots(authority, standing.book, roots)
+                view = await self._view(authority, standing, sight)
             step: Step = Write(view) if isinstance(view, Ledger) else rotation.next_step(view)
             told = Progress() if isinstance(view, Ledger) else progress.of(view)
             if isinstance(step, Hold | Sign):
@@ -202,6 +204,30 @@ class Authorities:
                 return Hold(Reason.SUSPENDED, message), told
             await self._take(authority, standing.book, step, view)
         raise RuntimeError(f"programming error: authority {authority.name} takes steps without end")
+
+    async def _additional_roots(self, authority: Authority, standing: _Standing) -> dict[str, str | None]:
+        """Read the roots of `trust.additionalRoots`, by `NAME/KEY`. None, and said, where they cannot be used."""
+        roots: dict[str, str | None] = {}
+        faults = []
+        for reference in authority.spec.trust.additional_roots:
+            place = f"{reference.name}/{reference.key}"
+            try:
+                roots[place] = source.roots(await self._custody.roots(reference.name, reference.key))
+            except SourceError as error:
+                roots[place] = None
+                faults.append(f"ConfigMap {reference.name} of namespace {self._namespace}: {error}")
+        standing.roots_faults = tuple(faults)
+        return roots
+
+    async def _copy_roots(self, authority: Authority, book: Book, roots: Mapping[str, str | None]) -> None:
+        """Note in the ledger, once there is one, which roots are trusted as well. What cannot be used stays."""
+        if book.ledger is None:
+            return
+        before = book.ledger.additional_roots
+        after = {place: pem or before[place] for place, pem in roots.items() if pem or place in before}
+        if after != before:
+            new = msgspec.structs.replace(book.ledger, additional_roots=after)
+            await self._custody.write(authority.name, book, new)
 
     async def _other_operator(self, authority: Authority) -> Hold | None:
         """Claim an authority that nobody serves yet; leave one alone that another operator serves."""
@@ -222,16 +248,19 @@ class Authorities:
             )
         return None
 
-    async def _view(self, authority: Authority, standing: _Standing) -> View | Ledger:
-        """Gather what the next step is decided by; or rebuild the ledger, where it does not explain what is there."""
-        known, now = standing.book.ledger, self._clock()
-        sight = self._store.sight_of_authority(authority.name)
-        if known is None or not await self._explains(known, authority, sight):
-            evidence = await self._custody.evidence(authority, known, self._store)
-            if not evidence.is_empty:
-                logger.warning("the ledger was lost and is rebuilt", extra={"authority": authority.name})
-                return recovery.rebuilt(authority, evidence, now=now)
-            known = Ledger(authority_uid=authority.uid)
+    async def _rebuilt(self, authority: Authority, known: Ledger | None, sight: Sight) -> Ledger | None:
+        """Rebuild the ledger where it does not explain what is there. None: it does, or nothing is there."""
+        if known is not None and await self._explains(known, authority, sight):
+            return None
+        evidence = await self._custody.evidence(authority, known, self._store)
+        if evidence.is_empty:
+            return None
+        logger.warning("the ledger was lost and is rebuilt", extra={"authority": authority.name})
+        return recovery.rebuilt(authority, evidence, now=self._clock())
+
+    async def _view(self, authority: Authority, standing: _Standing, sight: Sight) -> View:
+        """Gather what the next step is decided by."""
+        known, now = standing.book.ledger or Ledger(authority_uid=authority.uid), self._clock()
         return View(
             authority=authority,
             ledger=known,
@@ -282,26 +311,23 @@ class Authorities:
     async def _write_status(self, authority: Authority, step: Sign | Hold, told: Progress) -> None:
         """Write the status where it differs from what is there."""
         standing = self._standing[authority.name]
-        drifted = _drifted(authority, standing)
-        new = AuthorityStatus(
-            observed_generation=authority.generation,
-            conditions=_conditions(authority, step, told, drifted, now=times.rfc3339(self._clock())),
-            next=_next(told),
-            orders=_orders(told),
-            generations=_ca_statuses(standing.book.ledger),
-            bundle=standing.trust.bundle_hash if standing.trust.bundle else None,
-            revision=standing.book.ledger.revision if standing.book.ledger else 0,
+        found = report.Found(
+            ledger=standing.book.ledger,
+            bundle_hash=standing.trust.bundle_hash if standing.trust.bundle else None,
+            faults=tuple(filter(None, (standing.source_fault, *standing.roots_faults))),
+            conflicts=self._store.conflicting_copies(authority),
         )
+        new = report.status_of(authority, step, told, found, now=times.rfc3339(self._clock()))
         if msgspec.structs.replace(new, revision=authority.status.revision) == authority.status:
             return
-        patch = {"metadata": {"uid": authority.uid}, "status": _status_patch(new)}
-        metadata = await self._api.patch(f"{paths.authority(authority.name)}/status", patch)
+        path = f"{paths.authority(authority.name)}/status"
+        metadata = await self._api.patch(path, report.status_patch(authority.uid, new))
         self._store.note_authority_status(authority.name, new, metadata)
         await self._tell(authority, step, new)
 
     async def _tell(self, authority: Authority, step: Sign | Hold, new: AuthorityStatus) -> None:
         """Log what changed, and post an Event for each phase that begins."""
-        before, after = _condition(authority.status, ROTATING), _condition(new, ROTATING)
+        before, after = authority.status.condition(ROTATING), new.condition(ROTATING)
         if after is not None and after.reason != (before.reason if before else Phase.STABLE):
             logger.warning(
                 "the replacing of a root goes on",
@@ -309,7 +335,11 @@ class Authorities:
             )
             note = after.message or "one root is trusted, and signs"
             await self._announcer.about_authority(authority, after.reason, note)
-        ready = (_condition(authority.status, status.READY), _condition(new, status.READY))
+        conflict = new.condition(CONFLICTING)
+        if conflict is not None and new.has_conflict and not authority.status.has_conflict:
+            logger.warning("a bundle cannot be written", extra={"authority": authority.name, "why": conflict.message})
+            await self._announcer.warn_of_authority(authority, conflict.reason, conflict.message)
+        ready = (authority.status.condition(status.READY), new.condition(status.READY))
         if ready[0] is None or ready[1] is None or ready[0].reason != ready[1].reason or isinstance(step, Hold):
             _log_change(authority, step)
 
@@ -326,94 +356,6 @@ async def generate(kind: KeyType) -> PrivateKey:
     if kind.is_slow:
         return await asyncio.to_thread(keys.generate, kind)
     return keys.generate(kind)
-
-
-def _status_patch(new: AuthorityStatus) -> dict[str, Any]:
-    """Write a merge patch of a status. What is left out there is taken away."""
-    body: dict[str, Any] = {"bundle": None, "next": None} | msgspec.to_builtins(new)
-    if body["next"] is not None:
-        body["next"] = dict.fromkeys(("laggards", "behind", "excused", "until")) | body["next"]
-    return body
-
-
-def _condition(of: AuthorityStatus, kind: str) -> status.Condition | None:
-    return next((condition for condition in of.conditions if condition.type == kind), None)
-
-
-def _next(told: Progress) -> NextStatus | None:
-    if told.phase is Phase.STABLE:
-        return None
-    return NextStatus(
-        waits_for=told.gate.waits_for,
-        laggards=tuple(sorted(told.gate.laggards)[:_LISTED]),
-        behind=len(told.gate.laggards),
-        excused=len(told.gate.excused),
-        until=times.rfc3339(told.gate.until) if told.gate.until else None,
-    )
-
-
-def _orders(told: Progress) -> tuple[OrderStatus, ...]:
-    offered = (OrderStatus(order=order, value=value) for order, value in told.orders)
-    refused = (OrderStatus(order=one.order, value=one.value, message=one.message) for one in told.not_obeyed)
-    return (*offered, *refused)
-
-
-def _rotating(told: Progress) -> tuple[str, bool, str, str]:
-    is_rotating = told.phase is not Phase.STABLE
-    return (ROTATING, is_rotating, told.phase, f"waits for {told.gate.waits_for}" if is_rotating else "")
-
-
-def _drifted(authority: Authority, standing: _Standing) -> tuple[str, bool, str, str]:
-    """Tell where a CA is not as the spec would have a new one, or what the source has that cannot be used."""
-    if standing.source_fault is not None:
-        return (DRIFTED, True, Reason.SOURCE_INVALID, standing.source_fault)
-    differs = drift.told(authority, standing.book.ledger) if standing.book.ledger else ""
-    return (DRIFTED, bool(differs), Reason.SPEC_CHANGED if differs else Reason.AS_ASKED, differs)
-
-
-def _conditions(
-    authority: Authority, step: Sign | Hold, told: Progress, drifted: tuple[str, bool, str, str], *, now: str
-) -> tuple[status.Condition, ...]:
-    if isinstance(step, Hold):
-        ready = (status.READY, False, step.reason, step.message)
-        lost = step.message if step.reason == Reason.KEY_LOST else _told_lost(authority)
-    elif authority.spec.suspend:
-        ready = (status.READY, False, Reason.SUSPENDED, "nothing is signed while spec.suspend is true")
-        lost = step.lost
-    else:
-        ready = (status.READY, True, Reason.SIGNING, "certificates are signed")
-        lost = step.lost
-    reason = Reason.KEY_LOST if lost else Reason.STABLE
-    missing = (KEY_LOST, lost is not None, reason, lost or "")
-    return status.settled(
-        (ready, _rotating(told), missing, drifted),
-        authority.status.conditions,
-        generation=authority.generation,
-        now=now,
-    )
-
-
-def _told_lost(authority: Authority) -> str | None:
-    """Repeat what was last found of lost keys: what holds an authority up now says nothing of them."""
-    told = (one for one in authority.status.conditions if one.type == KEY_LOST and one.status == "True")
-    return next((one.message for one in told), None)
-
-
-def _ca_statuses(known: Ledger | None) -> tuple[CAStatus, ...]:
-    """Copy the ledger for the status, without the CAs that are gone."""
-    return tuple(_ca_status(ca) for ca in known.generations if ca.not_after and ca.state != State.GONE) if known else ()
-
-
-def _ca_status(ca: CAGeneration) -> CAStatus:
-    return CAStatus(
-        role=ca.role,
-        number=ca.number,
-        state=ca.state,
-        fingerprint=ca.fingerprint,
-        key_id=ca.key_id,
-        not_after=times.rfc3339(ca.not_after) if ca.not_after else "",
-        certificate=ca.certificate,
-    )
 
 
 def _log_change(authority: Authority, step: Sign | Hold) -> None:

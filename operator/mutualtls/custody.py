@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from cryptography import x509
 
-from mutualtls.core import generations, keys, labels, ledger, recovery, times
+from mutualtls.core import generations, keys, labels, ledger, publish, recovery, times
 from mutualtls.core.authority import Authority
 from mutualtls.core.errors import AlreadyExistsError, AuthorityError
 from mutualtls.core.generations import CAId, Held, Tombstone
@@ -164,6 +164,20 @@ class Custody:
             raise SourceError("it does not exist: create it, with tls.crt, tls.key and ca.crt")
         return {file: base64.b64decode(content) for file, content in (found.get("data") or {}).items()}
 
+    async def roots(self, name: str, key: str) -> str:
+        """Read a key of a ConfigMap that `trust.additionalRoots` names.
+
+        Raises:
+            SourceError: it is not there.
+        """
+        found = await self._api.get(paths.config_map(self._namespace, name))
+        if found is None:
+            raise SourceError("it does not exist: create it, or take it out of spec.trust.additionalRoots")
+        text: str | None = (found.get("data") or {}).get(key)
+        if text is None:
+            raise SourceError(f"it has no key {key}")
+        return text
+
     # Evidence
 
     async def found(self, name: str) -> dict[CAId, str]:
@@ -207,21 +221,27 @@ class Custody:
             data = await self._data_of(secret_key)
             claimed += recovery.certificates_in(data.get("tls.crt", b"") + data.get("ca.crt", b""))
         bundles = [
-            await self._data_of(secret_key) for secret_key in store.bundles_of_authority(authority.name).values()
+            (await self._data_of(secret_key))["ca.crt"]
+            for secret_key in store.bundles_of_authority(authority.name).values()
         ]
+        bundles += [await self._bundle_in(key) for key in store.copies.of_authority(authority.name)]
         return Evidence(
             believed=tuple(believed),
             claimed=tuple(claimed),
             with_key=frozenset(with_key),
             buried=frozenset(buried),
             leaves={key_id: not_after for key_id, (not_after, _) in leaves.items()},
-            bundles=tuple(recovery.certificates_in(data.get("ca.crt", b"")) for data in bundles),
+            bundles=tuple(recovery.certificates_in(pem) for pem in bundles),
         )
 
     async def has_signed(self, ca: CAGeneration, secret_key: str, *, later_than: datetime | None) -> bool:
         """Tell whether the leaf in a managed Secret is really of a CA, and ends later than a moment."""
         data = await self._data_of(secret_key)
         return recovery.is_leaf_of(data["tls.crt"], ca, later_than=later_than)
+
+    async def _bundle_in(self, copy_key: str) -> bytes:
+        """Read a copy of a bundle."""
+        return publish.content(copy_key, await self._api.get(paths.copy(copy_key)) or {})
 
     async def _data_of(self, secret_key: str) -> dict[str, bytes]:
         """Read the public files of a managed Secret."""

@@ -44,6 +44,10 @@ class Announcer:
         """Tell of a phase in the replacing of a root."""
         await self._post(_of_authority(authority), "Normal", reason, note, action="Rotate")
 
+    async def warn_of_authority(self, authority: Authority, reason: str, note: str) -> None:
+        """Tell of something that cannot be done for an authority."""
+        await self._post(_of_authority(authority), "Warning", reason, note, action="Publish")
+
     async def _post(
         self, regarding: dict[str, str], kind: Literal["Normal", "Warning"], reason: str, note: str, *, action: str
     ) -> None:

@@ -20,10 +20,11 @@ Wake = Callable[..., None]
 class Handlers:
     """The handlers of one operator, to be registered with Kopf."""
 
-    def __init__(self, store: Store, agenda: Agenda, *, wake: Wake) -> None:
+    def __init__(self, store: Store, agenda: Agenda, *, wake: Wake, wake_copies: Callable[[str], None]) -> None:
         self._store = store
         self._agenda = agenda
         self._wake = wake
+        self._wake_copies = wake_copies
 
     def register(self, registry: kopf.OperatorRegistry) -> None:
         """Register them."""
@@ -51,7 +52,7 @@ class Handlers:
         self._agenda.put(Key(Kind.AUTHORITY, name), priority=Priority.FIRST)
 
     async def namespace_seen(self, event: kopf.RawEvent, **_: Any) -> None:
-        """Note a namespace, and wake its identities where something changed that they depend on."""
+        """Note a namespace, and wake its identities and bundles where something changed that they depend on."""
         body: dict[str, Any] = dict(event["object"])
         name = body["metadata"]["name"]
         if event["type"] == "DELETED":
@@ -59,6 +60,7 @@ class Handlers:
         elif self._store.note_namespace(body["metadata"]):
             for key in self._store.identities_of_namespace(name):
                 self._wake(key)
+            self._wake_copies(name)
 
 
 class _NoDiff(kopf.DiffBaseStorage):

@@ -6,7 +6,7 @@ Both tell the truth: a watch that has gone deaf is not healthy, an API server th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from aiohttp import web
@@ -22,31 +22,37 @@ class Health:
     clock: Callable[[], datetime]
     started: bool = False
     """Whether all that is watched was there, so that the watches were begun."""
-    trouble: str | None = None
-    """Why the API server cannot be followed now."""
-    heard: datetime | None = None
-    """When the watch of Secrets last told anything, be it a bookmark."""
+    waits_for: str | None = None
+    """What is not there yet."""
+    lost: dict[str, str] = field(default_factory=dict)
+    """For each watch that cannot be followed now, why."""
+    heard: dict[str, datetime] = field(default_factory=dict)
+    """When each watch last told anything, be it a bookmark."""
     deaf: str | None = None
     """What a watch should have told and did not."""
 
-    def hear(self) -> None:
-        """Take in a sign of life of the API server."""
-        self.heard, self.trouble = self.clock(), None
+    def hear(self, of: str) -> None:
+        """Take in a sign of life of the API server, by a watch."""
+        self.heard[of] = self.clock()
+        self.lost.pop(of, None)
+
+    def lose(self, of: str, why: str) -> None:
+        """Take in that a watch cannot be followed now."""
+        self.lost[of] = why
 
     def why_not_healthy(self) -> str | None:
         """Tell why the operator is to be started again; None while it is not."""
-        if self.deaf is None and self.heard is not None and self.trouble is None and self._is_silent(self.heard):
-            return "the watch of secrets has told nothing for long, not even a bookmark"
-        return self.deaf
+        if self.deaf is not None or self.waits_for is not None or self.lost:
+            return self.deaf
+        silent = (of for of, heard in self.heard.items() if self.clock() - heard > _LONGEST_SILENCE)
+        return next((f"the watch of {of} has told nothing for long, not even a bookmark" for of in silent), None)
 
     def why_not_ready(self) -> str | None:
         """Tell why the operator does not serve; None while it does."""
-        if not self.started or self.heard is None:
-            return self.trouble or "the operator waits for the cluster"
-        return self.trouble or self.why_not_healthy()
-
-    def _is_silent(self, heard: datetime) -> bool:
-        return self.clock() - heard > _LONGEST_SILENCE
+        trouble = self.waits_for or next(iter(self.lost.values()), None)
+        if not self.started or not self.heard:
+            return trouble or "the operator waits for the cluster"
+        return trouble or self.why_not_healthy()
 
 
 async def serve(health: Health, metrics: Callable[[], bytes], *, port: int) -> web.AppRunner:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mutualtls.core.checks import Contest
-from mutualtls.core.identity import Identity
 
 _MENDS_IN_A_CONTEST = 3
 
@@ -16,32 +15,31 @@ _MENDS_IN_A_CONTEST = 3
 class _Mend:
     at: datetime
     by: str
-    generation: int
-    bundle_hash: str
+    version: object
 
 
 class Mends:
-    """How often each Secret was mended of late. Three times within the window is a contest."""
+    """How often each object was mended of late. Three times within the window is a contest."""
 
     def __init__(self, window: timedelta) -> None:
         self._window = window
         self._mends: dict[str, deque[_Mend]] = {}
 
-    def note(self, identity: Identity, bundle_hash: str, by: str, now: datetime) -> None:
-        """Note that the Secret of an identity is being mended, and who made that necessary."""
-        mends = self._mends.setdefault(identity.key, deque(maxlen=_MENDS_IN_A_CONTEST))
-        mends.append(_Mend(at=now, by=by, generation=identity.generation, bundle_hash=bundle_hash))
+    def note(self, key: str, version: object, by: str, now: datetime) -> None:
+        """Note that an object is being mended, and who made that necessary. `version`: of what we want of it."""
+        mends = self._mends.setdefault(key, deque(maxlen=_MENDS_IN_A_CONTEST))
+        mends.append(_Mend(at=now, by=by, version=version))
 
-    def contest(self, identity: Identity, bundle_hash: str, now: datetime) -> Contest | None:
-        """Tell whether somebody keeps overwriting the Secret. A new spec or a new bundle of ours ends a contest."""
-        mends = self._mends.get(identity.key)
+    def contest(self, key: str, version: object, now: datetime) -> Contest | None:
+        """Tell whether somebody keeps overwriting an object. Another version of what we want ends a contest."""
+        mends = self._mends.get(key)
         if mends is None:
             return None
         recent = [mend for mend in mends if mend.at + self._window > now]
         if not recent:
-            del self._mends[identity.key]
+            del self._mends[key]
             return None
-        same = [mend for mend in recent if (mend.generation, mend.bundle_hash) == (identity.generation, bundle_hash)]
+        same = [mend for mend in recent if mend.version == version]
         if len(same) < _MENDS_IN_A_CONTEST:
             return None
         by = ", ".join(sorted({mend.by for mend in same}))

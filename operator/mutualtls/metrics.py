@@ -39,7 +39,7 @@ class Metrics(Collector):
             "mutualtls_rotation_excused", "Objects that it does not wait for any more.", labels=_AUTHORITY
         )
         behind = GaugeMetricFamily(
-            "mutualtls_bundle_behind", "Secrets that do not have the bundle of now.", labels=_AUTHORITY
+            "mutualtls_bundle_behind", "Secrets and copies that do not have the bundle of now.", labels=_AUTHORITY
         )
         for authority in authorities:
             waits_for = authority.status.next

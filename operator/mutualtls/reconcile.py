@@ -40,6 +40,7 @@ from mutualtls.kube import paths
 from mutualtls.kube.api import API
 from mutualtls.kube.passwords import Passwords
 from mutualtls.kube.store import SecretRecord, Store
+from mutualtls.publisher import Publisher
 from mutualtls.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,9 @@ class Reconciler:
         self._mends = Mends(settings.contest_window)
         self._places = Places(max(1, settings.workers // _WORKERS_A_PLACE))
         self._passwords = Passwords(api, store)
+        self._publisher = Publisher(
+            api, store, Mends(settings.contest_window), clock=clock, conflict_retry=settings.conflict_retry
+        )
         self._made_keys: dict[str, str] = {}
 
     async def work(self) -> None:
@@ -103,12 +107,34 @@ class Reconciler:
                 self._agenda.done(key, look_again=look_again)
 
     async def _reconcile(self, key: Key) -> datetime | None:
-        if key.kind is Kind.IDENTITY:
-            return await self._reconcile_identity(key.name)
-        look_again, is_changed = await self._authorities.reconcile(key.name)
-        if is_changed:
-            for name in self._soonest_expiry_first(self._store.identities_of_authority(key.name)):
-                self.wake(name, priority=Priority.REISSUE)
+        match key.kind:
+            case Kind.IDENTITY:
+                return await self._reconcile_identity(key.name)
+            case Kind.BUNDLE:
+                return await self._publish(*key.name.split("/"))
+            case Kind.AUTHORITY:
+                look_again, is_changed = await self._authorities.reconcile(key.name)
+                if is_changed:
+                    self._wake_all(key.name)
+                return look_again
+
+    def _wake_all(self, authority: str) -> None:
+        """Have all looked at that depends on an authority."""
+        for name in self._soonest_expiry_first(self._store.identities_of_authority(authority)):
+            self.wake(name, priority=Priority.REISSUE)
+        known, trust = self._store.authorities.get(authority), self._authorities.trust(authority)
+        if known is not None and trust is not None and trust.bundle:
+            for namespace in self._publisher.behind(known, trust.bundle_hash):
+                self._agenda.put(Key(Kind.BUNDLE, f"{authority}/{namespace}"))
+
+    async def _publish(self, name: str, namespace: str) -> datetime | None:
+        """Bring the copies of an authority's bundle in a namespace up to date."""
+        authority, trust = self._store.authorities.get(name), self._authorities.trust(name)
+        if authority is None or authority.is_deleting or trust is None or not trust.bundle:
+            return None
+        look_again, is_conflict = await self._publisher.reconcile(authority, namespace, trust)
+        if is_conflict != authority.status.has_conflict:
+            self._agenda.put(Key(Kind.AUTHORITY, name), priority=Priority.FIRST)
         return look_again
 
     def _soonest_expiry_first(self, names: Iterable[str]) -> list[str]:
@@ -132,6 +158,15 @@ class Reconciler:
         if known is not None and known.status.certificate is None:
             priority = Priority.FIRST
         self._agenda.put(Key(Kind.IDENTITY, name), priority=priority)
+
+    def wake_copy(self, key: str) -> None:
+        """Ask that a copy of a bundle be looked at which changed, for whatever authority it may be."""
+        self.wake_copies(key.partition("/")[0])
+
+    def wake_copies(self, namespace: str) -> None:
+        """Ask that all copies of bundles in a namespace be looked at; those without one for the namespace ""."""
+        for name in self._store.authorities:
+            self._agenda.put(Key(Kind.BUNDLE, f"{name}/{namespace}"))
 
     # One identity: gather, decide, act
 
@@ -220,7 +255,7 @@ class Reconciler:
             trust=trust,
             found=self._found(identity),
             now=now,
-            contest=self._mends.contest(identity, trust.bundle_hash, now),
+            contest=self._mends.contest(identity.key, (identity.generation, trust.bundle_hash), now),
             password=self._passwords.known(identity),
             left_behind=self._left_behind(identity),
         )
@@ -314,7 +349,7 @@ class Reconciler:
         is_mend = decision.reason in plan.MENDED or (decision.action in plan.MENDS_FILES and not is_change)
         if is_mend and decision.action is not Action.READ and not plan.is_first(o):
             by = found.metadata.manager if found else "somebody who deletes it"
-            self._mends.note(o.identity, o.trust.bundle_hash, by, o.now)
+            self._mends.note(o.identity.key, (o.identity.generation, o.trust.bundle_hash), by, o.now)
 
     # Reading
 
@@ -414,7 +449,8 @@ class Reconciler:
         found = self._record(o)
         if found is None:
             return
-        new = msgspec.structs.replace(o.facts, bundle_hash=o.trust.bundle_hash, bundle_since=o.now)
+        since = self._api.latest()
+        new = msgspec.structs.replace(o.facts, bundle_hash=o.trust.bundle_hash, bundle_since=since)
         metadata = await self._api.patch(
             _secret_path(o), render.bundle_patch(new, o.trust.bundle, found=found.metadata)
         )
@@ -429,7 +465,7 @@ class Reconciler:
         if body is None or found is None or not _is_ours(o.identity, found) or not isinstance(found.files, Facts):
             return
         key, chain = facts.key_and_chain(body)
-        since = o.now if o.has_old_bundle else found.files.bundle_since
+        since = self._api.latest() if o.has_old_bundle else found.files.bundle_since
         new = msgspec.structs.replace(found.files, bundle_hash=o.trust.bundle_hash, bundle_since=since)
         new, further = _further(o, new, key, chain, opened)
         patch = render.formats_patch(o, new, further, found=found.metadata)
@@ -439,7 +475,7 @@ class Reconciler:
 
     def _note_written(self, o: Seen, metadata: dict[str, Any], made: Facts) -> None:
         """Take in what was written, as of when it is known to have landed."""
-        landed = facts.landed(made, o.facts if o.has_facts else None, now=self._clock())
+        landed = facts.landed(made, o.facts if o.has_facts else None, now=self._api.latest())
         self._store.put_secret(_secret_key(o), metadata, landed, now=o.now)
 
     async def _write_metadata(self, o: Observed) -> None:

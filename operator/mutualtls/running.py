@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import socket
 from datetime import UTC, datetime
@@ -19,9 +20,9 @@ from mutualtls.health import Health
 from mutualtls.kube import echoes, paths, session
 from mutualtls.kube.api import API
 from mutualtls.kube.census import Census
-from mutualtls.kube.secrets import SecretWatch
 from mutualtls.kube.session import Connection
 from mutualtls.kube.store import Store
+from mutualtls.kube.watch import Followed, MetadataWatch
 from mutualtls.metrics import Metrics
 from mutualtls.reconcile import Reconciler
 from mutualtls.settings import Settings
@@ -80,24 +81,14 @@ class _Operator:
             clock=utc_now,
         )
         self._health = Health(clock=utc_now)
-        self._secrets = SecretWatch(
-            api,
-            self._store,
-            clock=utc_now,
-            notify=self._secret_changed,
-            hear=self._health.hear,
-            lose=self._lose,
-            relist_s=int(settings.relist.total_seconds()),
-        )
+        self._watches = [self._watch(*one) for one in self._followed().items()]
         self._census = Census(api, self._store, wake=self._reconciler.wake, interval_s=settings.relist.total_seconds())
         api.on_skew = self._look_at_authorities
 
     async def run(self) -> None:
         # Kopf cancels, when it ends, every task that began after it: ours begin before.
-        endless = [
-            asyncio.create_task(self._secrets.run(), name="secrets"),
-            asyncio.create_task(self._census.run(self._deaf), name="census"),
-        ]
+        endless = [asyncio.create_task(watch.run()) for watch in self._watches]
+        endless.append(asyncio.create_task(self._census.run(self._deaf), name="census"))
         workers = self._start_workers()
         port = self._settings.health_port
         server = await health.serve(self._health, Metrics(self._store).text, port=port) if port else None
@@ -112,8 +103,51 @@ class _Operator:
             if server is not None:
                 await server.cleanup()
 
-    def _lose(self, why: str) -> None:
-        self._health.trouble = why
+    def _followed(self) -> dict[str, Followed]:
+        """Say what is followed without Kopf: its own Secrets, and the copies of bundles."""
+        store, copies = self._store, self._store.copies
+
+        def not_served() -> None:
+            store.serves_trust_bundles = False
+
+        bundles = f"{labels.PART}={labels.PART_BUNDLE}"
+        return {
+            "secrets": Followed(
+                path=paths.SECRETS,
+                selector=f"{labels.PART} in ({labels.PART_FILES},{labels.PART_CA},{labels.PART_PASSWORD})",
+                note=store.note_secret,
+                note_gone=store.note_secret_gone,
+                absent=store.absent_secrets,
+                changed=self._secret_changed,
+            ),
+            "configmaps": Followed(
+                path=paths.CONFIG_MAPS,
+                selector=bundles,
+                note=copies.note,
+                note_gone=copies.note_gone,
+                absent=functools.partial(copies.absent, with_namespace=True),
+                changed=self._reconciler.wake_copy,
+            ),
+            "clustertrustbundles": Followed(
+                path=paths.TRUST_BUNDLES,
+                selector=bundles,
+                note=copies.note,
+                note_gone=copies.note_gone,
+                absent=functools.partial(copies.absent, with_namespace=False),
+                changed=self._reconciler.wake_copy,
+                not_served=not_served,
+            ),
+        }
+
+    def _watch(self, what: str, followed: Followed) -> MetadataWatch:
+        return MetadataWatch(
+            self._api,
+            followed,
+            clock=utc_now,
+            hear=functools.partial(self._health.hear, what),
+            lose=functools.partial(self._health.lose, what),
+            relist_s=int(self._settings.relist.total_seconds()),
+        )
 
     def _deaf(self, why: str) -> None:
         logger.error("the operator is deaf", extra={"why": why})
@@ -127,14 +161,17 @@ class _Operator:
         return [asyncio.create_task(self._work(), name=f"worker {number}") for number in range(self._settings.workers)]
 
     async def _work(self) -> None:
-        """Begin only when every Secret was listed: before that, one that was not seen may well be there."""
-        await self._secrets.is_listed.wait()
+        """Begin only when all that is followed was listed: before that, what was not seen may well be there."""
+        for watch in self._watches:
+            await watch.is_listed.wait()
         await self._reconciler.work()
 
     async def _run_kopf(self) -> None:
         await self._wait_for_cluster()
         registry = kopf.OperatorRegistry()
-        handlers.Handlers(self._store, self._agenda, wake=self._reconciler.wake).register(registry)
+        reconciler = self._reconciler
+        found = handlers.Handlers(self._store, self._agenda, wake=reconciler.wake, wake_copies=reconciler.wake_copies)
+        found.register(registry)
 
         @kopf.on.login(registry=registry)
         def login(**_: object) -> kopf.AiohttpSession:
@@ -149,12 +186,12 @@ class _Operator:
         """Wait, saying so, until all that is watched can be listed and our namespace is there."""
         said = ""
         while why_not := await self._why_not_ready():
-            self._health.trouble = f"waiting for: {why_not}"
+            self._health.waits_for = f"waiting for: {why_not}"
             if why_not != said:
                 logger.warning("waiting for the cluster", extra={"for": why_not})
                 said = why_not
             await asyncio.sleep(_WAIT_S)
-        self._health.trouble = None
+        self._health.waits_for = None
 
     async def _why_not_ready(self) -> str | None:
         try:
@@ -186,7 +223,7 @@ class _Operator:
         self._agenda.close()
         for task in endless:
             task.cancel()
-        if not self._secrets.is_listed.is_set():
+        if not all(watch.is_listed.is_set() for watch in self._watches):
             for task in workers:
                 task.cancel()
         _, late = await asyncio.wait(workers, timeout=self._settings.drain_timeout.total_seconds())

@@ -65,6 +65,14 @@ class AnAuthority:
         (found,) = [one for one in self.status()["generations"] if (one["role"], str(one["number"])) == (role, number)]
         return str(found["fingerprint"])
 
+    def events(self) -> list[tuple[str, str]]:
+        """List type and reason of the Events about it, which are kept in `default`, as it has no namespace."""
+        listed = json.loads(self.world.cluster.kubectl("--namespace=default", "get", "events", "--output=json"))[
+            "items"
+        ]
+        # Some of others' name no object.
+        return [(one["type"], one["reason"]) for one in listed if one["involvedObject"].get("name") == self.name]
+
     def offered(self, order: str) -> str:
         """Read the value of an order that it would obey."""
         values = [one["value"] for one in self.status().get("orders", []) if one["order"] == _name(order)]

@@ -149,13 +149,17 @@ def test_it_passes_the_linter(helm: Helm, values: dict[str, Any]) -> None:
     assert "0 chart(s) failed" in helm.run("lint", "--strict", str(CHART), values=values)
 
 
-RARE = {("mutualtls.dev", "mutualtlsidentities", "get")}
-"""What is done after a refused write alone, which tests/interrupted provokes."""
+RARE = {
+    ("mutualtls.dev", "mutualtlsidentities", "get"),
+    ("certificates.k8s.io", "clustertrustbundles", "get"),
+    ("certificates.k8s.io", "signers", "attest"),
+}
+"""What is done after a refused write alone, which tests/interrupted provokes; and what admission asks for."""
 VALUES = [
-    pytest.param(IMAGE, 11, id="least"),
-    pytest.param(EVERYTHING, 11, id="everything"),
+    pytest.param(IMAGE, 9, id="least"),
+    pytest.param(EVERYTHING, 9, id="everything"),
     pytest.param(OURS_ALONE, 1, id="deployment alone"),
-    pytest.param(IMAGE | {"fullnameOverride": "x" * 70}, 11, id="name too long"),
+    pytest.param(IMAGE | {"fullnameOverride": "x" * 70}, 9, id="name too long"),
 ]
 
 
@@ -229,10 +233,36 @@ def test_its_rights_are_those_that_the_operator_needs(served: World, helm: Helm)
     wait_until(lambda: served.files("orders-mtls")["ca.crt"] != b"foo", "the bundle is mended")
     served.kubectl("patch", "secret", "orders-mtls", "--type=merge", "--patch", '{"immutable": true}')
     served.wait_reissued("orders", serial)
+    _publish_and_remove(served)
     served.operator.stop()  # ends its watches: only then are they in the audit log
 
     wait_until(lambda: _granted(helm) - _asked(served.cluster) == RARE, "the rights are those that were asked for")
     assert [] == chart.denied(served.cluster)
+
+
+def _publish_and_remove(world: World) -> None:
+    """Have the bundle put into a ConfigMap and a ClusterTrustBundle, mended there, and taken away again."""
+    here = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
+    _change_trust(world, {"configMap": {"name": "bundle", "namespaceSelector": here}})
+    for kind, name in COPIES:
+        wait_until(lambda: _authority_label(world, kind, name) == "default", f"the {kind} is there")  # noqa: B023
+        world.kubectl("label", kind, name, "--overwrite", "mutualtls.dev/authority=x")
+        wait_until(lambda: _authority_label(world, kind, name) == "default", f"the {kind} is mended")  # noqa: B023
+    _change_trust(world, {"configMap": None, "clusterTrustBundle": False})
+    for kind, name in COPIES:
+        wait_until(lambda: not world.get(kind, name), f"the {kind} is gone")  # noqa: B023
+
+
+COPIES = (("configmap", "bundle"), ("clustertrustbundle", "mutualtls.dev:default:bundle"))
+
+
+def _change_trust(world: World, trust: dict[str, Any]) -> None:
+    world.kubectl("patch", "mtlsca", "default", "--type=merge", f"--patch={json.dumps({'spec': {'trust': trust}})}")
+
+
+def _authority_label(world: World, kind: str, name: str) -> str:
+    found = (world.get(kind, name) or {"metadata": {"labels": {}}})["metadata"]["labels"]
+    return str(found.get("mutualtls.dev/authority", ""))
 
 
 def _granted(helm: Helm) -> set[tuple[str, str, str]]:

@@ -353,8 +353,8 @@ def entry_of_ours(*sections: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Write an entry of `managedFields` that says that we own everything in these sections of an object."""
     fields: dict[str, Any] = {"f:type": {}} if "type" in sections else {}
     for section in sections:
-        if section == "data":
-            fields["f:data"] = {".": {}} | {f"f:{name}": {} for name in body["data"]}
+        if section in {"data", "spec"}:
+            fields[f"f:{section}"] = {".": {}} | {f"f:{name}": {} for name in body[section]}
         elif section == "metadata":
             fields["f:metadata"] = {
                 f"f:{part}": {".": {}} | {f"f:{name}": {} for name in body["metadata"][part]}

@@ -26,8 +26,9 @@ def health(
     *, heard: timedelta | None = None, started: bool = True, trouble: str | None = None, deaf: str | None = None
 ) -> Health:
     """An operator that heard something so long ago."""
-    last = None if heard is None else NOW - heard
-    return Health(clock=Clock(), started=started, heard=last, trouble=trouble, deaf=deaf)
+    last = {} if heard is None else {"secrets": NOW - heard}
+    lost = {} if trouble is None else {"secrets": trouble}
+    return Health(clock=Clock(), started=started, heard=last, lost=lost, deaf=deaf)
 
 
 SILENT = "the watch of secrets has told nothing for long, not even a bookmark"
@@ -61,18 +62,18 @@ def test_what_health_says(of: Health, healthy: str | None, ready: str | None) ->
 def test_hearing_ends_trouble_and_silence() -> None:
     """Whatever the sign of life is."""
     clock = Clock()
-    of = Health(clock=clock, started=True, heard=NOW - MINUTE, trouble="refused")
+    of = Health(clock=clock, started=True, heard={"secrets": NOW - MINUTE}, lost={"secrets": "refused"})
     clock.now = NOW + 9 * MINUTE
-    of.hear()
+    of.hear("secrets")
 
-    assert (None, None, clock.now) == (of.why_not_ready(), of.trouble, of.heard)
+    assert (None, {}, clock.now) == (of.why_not_ready(), of.lost, of.heard["secrets"])
 
 
 def test_silence_grows_with_time() -> None:
     """Nothing need happen for it."""
     clock = Clock()
     of = Health(clock=clock, started=True)
-    of.hear()
+    of.hear("secrets")
 
     assert of.why_not_ready() is None
     clock.now += 3 * MINUTE + SECOND
@@ -82,6 +83,23 @@ def test_silence_grows_with_time() -> None:
 def test_hearing_does_not_end_deafness() -> None:
     """What a watch did not tell it may never tell."""
     of = health(deaf="a Secret")
-    of.hear()
+    of.hear("secrets")
 
     assert "a Secret" == of.why_not_healthy()
+
+
+def test_one_watch_that_goes_on_does_not_hide_that_another_is_silent() -> None:
+    """Each is asked for itself."""
+    of = Health(clock=Clock(), started=True, heard={"secrets": NOW - 9 * MINUTE, "configmaps": NOW})
+
+    assert of.why_not_healthy() == SILENT
+
+
+def test_one_watch_that_goes_on_does_not_hide_that_another_cannot() -> None:
+    """Traffic waits for both."""
+    of = Health(clock=Clock(), started=True)
+    of.hear("secrets")
+    of.lose("configmaps", "forbidden")
+    of.hear("secrets")
+
+    assert of.why_not_ready() == "forbidden"

@@ -6,25 +6,29 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from core.builders import MINUTE, NOW, SECOND, an_identity
+from core.builders import MINUTE, NOW, SECOND
 from mutualtls.core.checks import Contest
-from mutualtls.core.identity import Identity
 from mutualtls.history import Mends, Pace, Places
 
 WINDOW = 10 * MINUTE
 
 
-def mended(*moments: datetime, by: str = "helm", generation: int = 1, bundle: str = "bundle") -> Mends:
-    """A memory of mends of the Secret of `shop/orders`."""
+ORDERS = "shop/orders"
+VERSION = (1, "bundle")
+"""Of what is wanted: generation of the identity, hash of the bundle."""
+
+
+def mended(*moments: datetime) -> Mends:
+    """A memory of mends of an object."""
     mends = Mends(WINDOW)
     for moment in moments:
-        mends.note(an_identity(generation=generation), bundle, by, moment)
+        mends.note(ORDERS, VERSION, "helm", moment)
     return mends
 
 
-def contest(mends: Mends, *, now: datetime, of: Identity | None = None, bundle: str = "bundle") -> Contest | None:
-    """Ask whether the Secret is contested."""
-    return mends.contest(of or an_identity(), bundle, now)
+def contest(mends: Mends, *, now: datetime, key: str = ORDERS, version: object = VERSION) -> Contest | None:
+    """Ask whether an object is contested."""
+    return mends.contest(key, version, now)
 
 
 THREE = (NOW, NOW + MINUTE, NOW + 2 * MINUTE)
@@ -58,7 +62,7 @@ def test_all_who_took_part_are_named() -> None:
     """Once each, in order."""
     mends = Mends(WINDOW)
     for who in ("kubectl", "argo", "kubectl"):
-        mends.note(an_identity(), "bundle", who, NOW)
+        mends.note(ORDERS, VERSION, who, NOW)
     found = contest(mends, now=NOW)
 
     assert found is not None
@@ -82,7 +86,7 @@ def test_a_contest_that_goes_on_is_one_again_after_one_mend() -> None:
     """As long as two earlier ones are within the window."""
     mends = mended(*THREE)
     over = NOW + WINDOW
-    mends.note(an_identity(), "bundle", "helm", over)
+    mends.note(ORDERS, VERSION, "helm", over)
     found = contest(mends, now=over)
 
     assert found is not None
@@ -90,23 +94,20 @@ def test_a_contest_that_goes_on_is_one_again_after_one_mend() -> None:
 
 
 @pytest.mark.parametrize(
-    ("of", "bundle"),
-    [
-        pytest.param(an_identity(generation=2), "bundle", id="a new spec"),
-        pytest.param(an_identity(), "new", id="a new bundle"),
-    ],
+    "version",
+    [pytest.param((2, "bundle"), id="a new spec"), pytest.param((1, "new"), id="a new bundle")],
 )
-def test_what_is_new_of_ours_ends_a_contest(of: Identity, bundle: str) -> None:
+def test_what_is_new_of_ours_ends_a_contest(version: object) -> None:
     """The user did something, or every Secret must get a new root."""
     mends = mended(*THREE)
 
-    assert contest(mends, now=THREE[2], of=of, bundle=bundle) is None
+    assert contest(mends, now=THREE[2], version=version) is None
     assert contest(mends, now=THREE[2]) is not None
 
 
 def test_a_contest_of_one_is_none_of_another() -> None:
-    """Each Secret has its own."""
-    assert contest(mended(*THREE), now=THREE[2], of=an_identity("payments")) is None
+    """Each object has its own."""
+    assert contest(mended(*THREE), now=THREE[2], key="shop/payments") is None
 
 
 # Pace

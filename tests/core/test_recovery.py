@@ -26,12 +26,14 @@ from core.builders import (
     other_signer,
     secret_of,
 )
-from mutualtls.core import generations, issue, ledger, recovery, trust
+from mutualtls.core import generations, issue, ledger, phases, recovery, trust
 from mutualtls.core.authority import Authority, AuthorityStatus, CAStatus
 from mutualtls.core.errors import AuthorityError
 from mutualtls.core.generations import CAId, Tombstone
 from mutualtls.core.issue import CA
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
+from mutualtls.core.orders import Phase
+from mutualtls.core.reasons import Reason
 from mutualtls.core.recovery import Evidence
 from mutualtls.core.steps import Hold, Sign
 
@@ -227,6 +229,35 @@ def test_a_ledger_is_rebuilt(evidence: Evidence, expected: dict[CAId, State]) ->
     assert expected == states(rebuilt(evidence))
 
 
+A, B = (ROOT,), (ROOT_2,)
+PHASES = [
+    pytest.param([ISSUING_3], [A + B, A + B], Phase.SIGNING, id="the new root has signed, all hold both"),
+    pytest.param([ISSUING_2], [A + B, A + B], Phase.PUBLISHING, id="the new root has not signed"),
+    pytest.param([ISSUING_3], [A + B, A], Phase.PUBLISHING, id="it has signed, one holds the old root alone"),
+    pytest.param([ISSUING_2], [A, A + B], Phase.PUBLISHING, id="half published"),
+    pytest.param([ISSUING_3], [A + B, B], Phase.RETIRING, id="one holds the new root alone"),
+    pytest.param([ISSUING_3], [B], Phase.RETIRING, id="all hold the new root alone"),
+    pytest.param([ISSUING_2], [A], Phase.REMOVING, id="none holds the new root"),
+    pytest.param([], [], Phase.PUBLISHING, id="nothing tells"),
+]
+
+
+@pytest.mark.parametrize(("leaves", "bundles", "phase"), PHASES)
+def test_what_identities_carry_says_how_far_it_was(
+    leaves: list[CAId], bundles: list[tuple[CAId, ...]], phase: Phase
+) -> None:
+    """At its safest, where two roots have keys."""
+    w = world()
+    evidence = replace(
+        everything(leaves=leaves),
+        bundles=tuple(tuple(w.certificates[root] for root in carried) for carried in bundles),
+    )
+    at = phases.standing(rebuilt(evidence))
+
+    assert at is not None
+    assert phase is at.phase
+
+
 def test_a_rebuilt_ledger_holds_what_the_certificates_say() -> None:
     """Nothing of it is lost, but for what was signed until when."""
     before = grown()
@@ -286,6 +317,24 @@ def test_a_leaf_whose_ca_is_nowhere_is_evidence_that_holds() -> None:
 
     assert isinstance(step, Hold)
     assert [] == home.made
+
+
+def test_a_bundle_that_was_published_is_evidence_that_holds() -> None:
+    """Where it is all that is left: who trusts its root would refuse all that another signs. It can be given up."""
+    root = world().certificates[ROOT]
+    evidence = Evidence(bundles=((root,),))
+    step, home = outcome(evidence, [])
+    given_up = recovery.rebuilt(authority(abandon=generations.fingerprint(root)), evidence, now=LATER)
+
+    assert not evidence.is_empty
+    assert isinstance(step, Hold)
+    assert (Reason.LEDGER_LOST, []) == (step.reason, home.made)
+    assert [ROOT] == list(states(given_up))
+
+
+def test_a_published_root_of_others_is_no_evidence() -> None:
+    """As `trust.additionalRoots` brings it."""
+    assert Evidence(bundles=((foreign(),),)).is_empty
 
 
 def test_a_key_whose_certificate_cannot_be_read_is_explained_or_refused() -> None:

@@ -17,10 +17,11 @@ from core.builders import DAY, ED25519, HOUR, NOW, P256, RSA, Home, authority, k
 from mutualtls.core import issue, keys, source, trust
 from mutualtls.core.authority import Authority
 from mutualtls.core.generations import CAId
-from mutualtls.core.identity import Encoding
+from mutualtls.core.identity import Encoding, Usage
 from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType
 from mutualtls.core.ledger import Role, State
+from mutualtls.core.names import Names
 from mutualtls.core.source import Source, SourceError
 from mutualtls.core.steps import Hold, Sign
 from mutualtls.core.times import Validity
@@ -392,3 +393,72 @@ def test_a_swapped_source_is_rolled_back_once() -> None:
         made.walk(DAY)
 
     assert {ROOT: State.ACTIVE, ISSUING: State.ACTIVE} == states(made)
+
+
+# Roots to be trusted as well
+
+
+def pem(*cas: CA) -> str:
+    """Their certificates, as somebody might have written them down."""
+    return "Roots of ours:\n" + "".join(issue.to_pem(ca.certificate).decode() for ca in cas)
+
+
+def test_roots_are_read_without_what_else_is_said() -> None:
+    """In their order; nothing but PEM."""
+    first, second = outside_root("Corp"), outside_root("Other")
+
+    assert issue.to_pem(first.certificate, second.certificate).decode() == source.roots(pem(first, second))
+
+
+def leaf_of(ca: CA) -> CA:
+    """What a CA signed for somebody."""
+    made = key(P256, 77)
+    names, usages = Names(dns=("a.example.com",)), (Usage.SERVER_AUTH,)
+    certificate = issue.leaf(made.public_key(), ca, names=names, usages=usages, validity=LIFE)
+    return CA(certificate=certificate, key=made)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", "it holds no certificates in PEM", id="nothing"),
+        pytest.param("-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----", "no certificates", id="damaged"),
+        pytest.param(pem(outside_intermediate()), "CN=Team", id="an intermediate"),
+        pytest.param(pem(outside_root()) * 33, "33 certificates, more than 32", id="too many"),
+        pytest.param(
+            pem(outside_root()) + keys.to_pem(outside_root().key, Encoding.PKCS8).decode(),
+            "it holds a private key",
+            id="a key",
+        ),
+    ],
+)
+def test_what_holds_no_roots_is_refused(text: str, expected: str) -> None:
+    """Saying what to do, and nothing of a key."""
+    with pytest.raises(SourceError, match=expected) as told:
+        source.roots(text)
+
+    assert "BEGIN" not in str(told.value)
+
+
+def test_a_certificate_that_cannot_be_read_is_refused() -> None:
+    """As with an extended key usage that is empty."""
+    root = outside_root()
+    empty = (
+        x509.CertificateBuilder(root.certificate.subject, root.certificate.subject, root.key.public_key(), 1)
+        .not_valid_before(LIFE.not_before)
+        .not_valid_after(LIFE.not_after)
+        .add_extension(x509.ExtendedKeyUsage([]), critical=False)
+        .sign(root.key, hashes.SHA256())
+    )
+
+    with pytest.raises(SourceError, match="it holds a certificate that cannot be read"):
+        source.roots(issue.to_pem(empty).decode())
+
+
+def test_all_faults_of_roots_are_named() -> None:
+    """At once."""
+    with pytest.raises(SourceError) as told:
+        source.roots(pem(outside_intermediate(), leaf_of(outside_root())))
+
+    assert "is no root: it is not signed by itself" in str(told.value)
+    assert "is no CA (basicConstraints)" in str(told.value)

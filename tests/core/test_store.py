@@ -28,7 +28,8 @@ from mutualtls.core.authority import AuthorityStatus
 from mutualtls.core.facts import Damage, Facts
 from mutualtls.core.identity import IdentityStatus
 from mutualtls.core.reasons import Reason
-from mutualtls.kube.store import SecretRecord, Store, Vanished, secret_key
+from mutualtls.kube.store import SecretRecord, Store
+from mutualtls.kube.watch import Vanished, key_of
 
 KEY, SECRET = "shop/orders", "shop/orders-mtls"
 WRITTEN = IdentityStatus(observed_generation=1, secret_name="orders-mtls")  # noqa: S106 - the name of an object
@@ -542,7 +543,7 @@ def test_what_our_own_write_tells_is_all_that_is_known() -> None:
     store.put_secret(SECRET, metadata(5), files(), now=NOW + SECOND)
 
     assert (NOW + SECOND, "5") == (record(store).verified, record(store).metadata.resource_version)
-    assert SECRET == secret_key({"namespace": "shop", "name": "orders-mtls"})
+    assert SECRET == key_of({"namespace": "shop", "name": "orders-mtls"})
 
 
 def test_no_key_material_enters() -> None:

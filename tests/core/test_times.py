@@ -190,3 +190,17 @@ def test_turns_come_once_a_period_at_a_moment_of_their_own() -> None:
     assert max(turns) - min(turns) == DAY
     assert all(NOW - DAY < turn <= NOW for turn in others)
     assert len(others) == 100
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        pytest.param(None, None, id="nobody can have read another"),
+        pytest.param(NOW - timedelta(seconds=29), NOW, id="under way until now"),
+        pytest.param(NOW - timedelta(seconds=30), NOW - timedelta(seconds=30), id="seen late, as after a start"),
+        pytest.param(NOW + timedelta(hours=1), NOW + timedelta(hours=1), id="our clock was set back"),
+    ],
+)
+def test_since_when_a_write_counts(since: datetime | None, expected: datetime | None) -> None:
+    """Never from before it was made."""
+    assert expected == times.landed(since, NOW)

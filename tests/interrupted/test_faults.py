@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
 
 from cluster.world import World
 from devtools.operators import wait_until
@@ -74,6 +75,18 @@ def test_a_ca_is_made_in_spite_of_refused_writes(scene: Scene) -> None:
     assert ["issuing.1", "root.1"] == scene.cas(world)
 
 
+def test_an_api_server_without_clustertrustbundles_is_served_all_the_same(scene: Scene) -> None:
+    """None is waited for, nor written."""
+    world = scene.world()
+    assert scene.operator.stop()
+    scene.proxy.answer("GET", "/clustertrustbundles", status=404, reason="NotFound", times=1000)
+    scene.operator.start()
+    prepared(world)
+
+    assert world.get("clustertrustbundle", f"mutualtls.dev:{world.namespace}:bundle") is None
+    assert scene.operator.stop()  # the next test finds one that looks again
+
+
 def test_an_api_server_that_goes_away_is_waited_for(scene: Scene) -> None:
     """What was asked for meanwhile, right after its return, is done; the operator lives on or is started again."""
     world = scene.world()
@@ -100,6 +113,20 @@ def test_nothing_is_signed_by_a_wrong_clock(scene: Scene) -> None:
         scene.proxy.shift_clock(timedelta())
         _look_at(world, "Signing")
         world.wait_ready("billing")
+
+
+def test_a_bundle_that_is_written_by_a_clock_that_is_behind_counts_from_the_api_servers(scene: Scene) -> None:
+    """Its soak would else be over too early, when the clock is right again."""
+    world = scene.world()
+    prepared(world)
+    wanted = world.files("orders-mtls")["ca.crt"]
+    scene.proxy.shift_clock(timedelta(hours=1))
+    _look_at(world, "ClockSkew")
+    world.kubectl("patch", "secret", "orders-mtls", "--type=merge", '--patch={"data": {"ca.crt": "bm9uZQ=="}}')
+    wait_until(lambda: world.files("orders-mtls")["ca.crt"] == wanted, "the bundle is mended")
+
+    noted = json.loads((world.get("secret", "orders-mtls") or {})["metadata"]["annotations"]["mutualtls.dev/facts"])
+    assert datetime.fromisoformat(noted["bundleSince"]) > datetime.now(UTC) + timedelta(minutes=50)
 
 
 def _look_at(world: World, reason: str) -> None:

@@ -38,9 +38,9 @@ Act = Callable[[World], None]
 
 SCENARIOS: list[tuple[str, Act, Act, int]] = [
     # What is done beforehand, what is then interrupted, and how many writes that takes. The first scenario: the
-    # annotation of the operator's namespace, ledger and CA Secrets in turn, the authority's status; `signsUntil`, the
-    # Secret, the identity's status.
-    ("authority and first issuance", nothing, authority_and_identity, 11),
+    # annotation of the operator's namespace, ledger and CA Secrets in turn, the authority's status, its
+    # ClusterTrustBundle; `signsUntil`, the Secret, the identity's status.
+    ("authority and first issuance", nothing, authority_and_identity, 12),
     ("renewal", prepared, shorter, 4),
     ("healing", prepared, deleted, 2),
     ("lost issuing CA", prepared, lost_issuing_ca, 4),

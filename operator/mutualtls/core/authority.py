@@ -200,6 +200,61 @@ class RotationSpec(Resource, frozen=True, kw_only=True):
     ] = 50
 
 
+_NO_LEDGER = schema.rule("!self.startsWith('mutualtls-ledger.')", "must not be the name of a ledger")
+
+
+class BundleConfigMapSpec(Resource, frozen=True, kw_only=True):
+    """A ConfigMap with the bundle, in each of some namespaces."""
+
+    name: Annotated[
+        str,
+        schema.text(
+            "Name of the ConfigMap, whose key ca.crt holds the bundle. One of that name which is somebody else's is "
+            "left alone.",
+            _NO_LEDGER,
+            longest=253,
+            pattern=schema.DNS_SUBDOMAIN,
+        ),
+    ]
+    namespace_selector: Annotated[
+        LabelSelector, schema.field("The namespaces that get one, by their labels; {} is all.")
+    ]
+
+
+class RootsReference(Resource, frozen=True, kw_only=True):
+    """A key of a ConfigMap of the operator's namespace, with roots."""
+
+    name: Annotated[str, schema.text("Name of the ConfigMap.", longest=253, pattern=schema.DNS_SUBDOMAIN)]
+    key: Annotated[
+        str, schema.text("Key in its data. Defaults to ca.crt.", longest=253, pattern=r"^[-._a-zA-Z0-9]+$")
+    ] = "ca.crt"
+
+
+class TrustSpec(Resource, frozen=True, kw_only=True):
+    """Which roots are trusted beside the authority's own, and where the bundle goes beside Secrets."""
+
+    config_map: Annotated[
+        BundleConfigMapSpec | None,
+        schema.field("A ConfigMap with the bundle, in each of some namespaces. Left out, there is none."),
+    ] = None
+    cluster_trust_bundle: Annotated[
+        bool,
+        schema.field(
+            "Whether the bundle is a ClusterTrustBundle, too, where the API server serves these: of signer "
+            "mutualtls.dev/AUTHORITY, by the name mutualtls.dev:AUTHORITY:bundle. Defaults to true."
+        ),
+    ] = True
+    additional_roots: Annotated[
+        tuple[RootsReference, ...],
+        schema.field(
+            "Roots of other CAs that are trusted as well, as PEM in ConfigMaps of the operator's namespace: to move "
+            "over from another CA, or to trust that of another cluster. They are read and copied; what cannot be used "
+            "changes nothing.",
+            maxItems=8,
+        ),
+    ] = ()
+
+
 _ORDERED = schema.durations(
     "{0} <= {1} && {1} <= {2}",
     "minDuration, duration and maxDuration must be in this order",
@@ -320,6 +375,13 @@ class AuthoritySpec(Resource, frozen=True, kw_only=True):
             "permitted here as well."
         ),
     ] = NameConstraintsSpec()
+    trust: Annotated[
+        TrustSpec,
+        schema.field(
+            "Which roots are trusted beside the authority's own, and where the bundle goes beside the Secrets of "
+            "identities."
+        ),
+    ] = TrustSpec()
     rotation: Annotated[RotationSpec, schema.field("How the root is replaced.")] = RotationSpec()
     on_not_permitted: Annotated[
         OnNotPermitted,
@@ -381,7 +443,8 @@ class AuthorityStatus(Resource, frozen=True, kw_only=True):
         tuple[Condition, ...],
         schema.by_type(
             "Ready: certificates are signed. Rotating: the root is being replaced, with the phase as the reason. "
-            "KeyLost: a CA key that was made is gone. Drifted: a CA is not as the spec asks for a new one."
+            "KeyLost: a CA key that was made is gone. Drifted: a CA is not as the spec asks for a new one, or what it "
+            "refers to cannot be used. Conflicting: the bundle cannot be put where something of somebody else's is."
         ),
     ] = ()
     next: Annotated[
@@ -398,6 +461,20 @@ class AuthorityStatus(Resource, frozen=True, kw_only=True):
     ] = ()
     bundle: Annotated[str | None, schema.text("Hash of the CA bundle that is written now.", longest=80)] = None
     revision: Annotated[int, schema.field("How often the ledger was written when this status was.", minimum=0)] = 0
+
+    def condition(self, kind: str) -> Condition | None:
+        """Find a condition."""
+        return next((condition for condition in self.conditions if condition.type == kind), None)
+
+    @property
+    def has_conflict(self) -> bool:
+        """Whether something of somebody else's is where the bundle is to be."""
+        found = self.condition(CONFLICTING)
+        return found is not None and found.status == "True"
+
+
+KEY_LOST, ROTATING, DRIFTED, CONFLICTING = "KeyLost", "Rotating", "Drifted", "Conflicting"
+"""Condition types beside Ready."""
 
 
 class Authority(msgspec.Struct, frozen=True, kw_only=True):
@@ -428,9 +505,15 @@ def faults(spec: AuthoritySpec) -> list[Fault]:
     """List what is wrong with a spec that the schema could not see."""
     _, of_permits = permits.compiled(spec.permits)
     _, of_constraints = constraints.compiled(spec.name_constraints)
-    selector = spec.namespace_selector or LabelSelector()
-    of_selector = [Fault(field="spec.namespaceSelector", message=fault) for fault in selectors.faults(selector)]
-    return [*_domain_faults(spec), *of_selector, *of_permits, *of_constraints]
+    return [*_domain_faults(spec), *_selector_faults(spec), *of_permits, *of_constraints]
+
+
+def _selector_faults(spec: AuthoritySpec) -> Iterator[Fault]:
+    bundles = spec.trust.config_map.namespace_selector if spec.trust.config_map else None
+    selectors_of = {"namespaceSelector": spec.namespace_selector, "trust.configMap.namespaceSelector": bundles}
+    for field, selector in selectors_of.items():
+        for fault in selectors.faults(selector or LabelSelector()):
+            yield Fault(field=f"spec.{field}", message=fault)
 
 
 def _domain_faults(spec: AuthoritySpec) -> Iterator[Fault]:

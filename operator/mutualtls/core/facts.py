@@ -6,16 +6,16 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mutualtls.core import bundle, desired, formats, issue, keys, labels, times
+from mutualtls.core.errors import UNREADABLE
 from mutualtls.core.formats import Further
 from mutualtls.core.identity import Algorithm, Encoding, Usage
 from mutualtls.core.names import Names, Subject
@@ -26,18 +26,6 @@ FILES = (TLS_KEY, TLS_CRT, CA_CRT)
 SECRET_TYPE = "kubernetes.io/tls"
 
 _USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: Usage.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH: Usage.CLIENT_AUTH}
-
-
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    InvalidSignature,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
-"""All that cryptography raises over certificates that somebody else made."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -134,27 +122,18 @@ def with_times(made: Facts, before: Facts | None, *, now: datetime, is_first: bo
     )
 
 
-_SLOWEST_WRITE = timedelta(seconds=30)
-"""Longest that a write may be under way."""
-
-
 def landed(made: Facts, before: Facts | None, *, now: datetime) -> Facts:
     """Count from when a write was seen to have landed, where it says that it began just before.
 
-    Its own times are those of its making: it may have been under way for a while, also past the end of its operator.
-    `before` is what was known of the same Secret until then.
+    Its own times are those of its making. `before` is what was known of the same Secret until then.
     """
     is_new_bundle = before is None or before.bundle_hash != made.bundle_hash
     is_new_issuer = before is None or before.issuer_key_id != made.issuer_key_id
     return msgspec.structs.replace(
         made,
-        bundle_since=_landed(made.bundle_since, now) if is_new_bundle else before and before.bundle_since,
-        issuer_since=_landed(made.issuer_since, now) if is_new_issuer else before and before.issuer_since,
+        bundle_since=times.landed(made.bundle_since, now) if is_new_bundle else before and before.bundle_since,
+        issuer_since=times.landed(made.issuer_since, now) if is_new_issuer else before and before.issuer_since,
     )
-
-
-def _landed(since: datetime | None, now: datetime) -> datetime | None:
-    return now if since is not None and now - since < _SLOWEST_WRITE else since
 
 
 def read(secret: Mapping[str, Any]) -> Facts | Damage:
@@ -214,7 +193,7 @@ def key_and_chain(secret: Mapping[str, Any]) -> tuple[keys.PrivateKey, list[x509
 def _read_files(key_pem: bytes, chain_pem: bytes, ca: bytes) -> Facts | Damage:
     try:
         leaf, *intermediates = x509.load_pem_x509_certificates(chain_pem)
-    except _UNREADABLE:
+    except UNREADABLE:
         return Damage(reason=Reason.SECRET_UNREADABLE, message=f"{TLS_CRT} holds no PEM certificates")
     try:
         public_key = keys.from_pem(key_pem).public_key()
@@ -228,7 +207,7 @@ def _read_files(key_pem: bytes, chain_pem: bytes, ca: bytes) -> Facts | Damage:
         for signed, signer in zip([leaf, *intermediates], intermediates, strict=False):
             signed.verify_directly_issued_by(signer)
         return of_leaf(leaf, intermediates=intermediates, encoding=encoding, ca=ca)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         why = str(error) or "a signature does not verify"
         return Damage(reason=Reason.SECRET_UNREADABLE, message=f"{TLS_CRT} holds another's certificate: {why}")
 

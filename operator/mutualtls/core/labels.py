@@ -32,8 +32,14 @@ PART_PASSWORD = "password"
 PART_LEDGER = "ledger"
 """The ConfigMap in which an authority's CA generations are recorded, in the operator's namespace."""
 
+PART_BUNDLE = "bundle"
+"""A ConfigMap or ClusterTrustBundle with the bundle of an authority, for whoever verifies and holds no identity."""
+
 AUTHORITY = f"{GROUP}/authority"
-"""Label on CA Secrets, ledgers and Secrets of files: name of the authority."""
+"""Label on CA Secrets, ledgers, Secrets of files and bundles: name of the authority."""
+
+PUBLISHED = f"{GROUP}/published"
+"""Annotation on a bundle: JSON of `publish.Published`, which bundle it is and since when."""
 
 IDENTITY_UID = f"{GROUP}/identity-uid"
 """Annotation on a Secret of files: uid of the identity that owns it. Without it a Secret is somebody else's."""
@@ -89,3 +95,13 @@ def parse_ca_secret_name(secret_name: str) -> tuple[str, str, int] | None:
 def ledger_name(authority: str) -> str:
     """Name the ConfigMap that holds the ledger of an authority."""
     return f"mutualtls-ledger.{authority}"
+
+
+def trust_bundle_name(authority: str) -> str:
+    """Name the ClusterTrustBundle of an authority: it must begin with the signer's name, / written as a colon."""
+    return f"{GROUP}:{authority}:bundle"
+
+
+def signer_name(authority: str) -> str:
+    """Name the signer, as certificates.k8s.io understands it, whose ClusterTrustBundle that is."""
+    return f"{GROUP}/{authority}"

@@ -88,6 +88,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     is_automatic: bool = True
     """Whether a root is replaced when its time comes; not after a roll-back, until the next order."""
     compromised: tuple[Compromise, ...] = ()
+    additional_roots: dict[str, str] = msgspec.field(default_factory=dict)
+    """PEM of roots of others that are trusted as well, by `NAME/KEY` of the ConfigMap that it was copied from."""
 
     def of(self, role: Role) -> tuple[CAGeneration, ...]:
         """List the generations of a role, oldest first."""
@@ -125,7 +127,8 @@ TRUSTED = frozenset({State.PUBLISHED, State.ACTIVE, State.RETIRING, State.LOST})
 
 def trusted_roots(ledger: Ledger) -> tuple[str, ...]:
     """List the PEM of every root that must be trusted now."""
-    return tuple(ca.certificate for ca in ledger.of(Role.ROOT) if ca.state in TRUSTED and ca.certificate)
+    own = (ca.certificate for ca in ledger.of(Role.ROOT) if ca.state in TRUSTED and ca.certificate)
+    return (*own, *ledger.additional_roots.values())
 
 
 def covers(ca: CAGeneration, not_after: datetime) -> bool:

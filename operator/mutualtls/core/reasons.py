@@ -56,6 +56,7 @@ class Reason(StrEnum):
     CLOCK_SKEW = "ClockSkew"
     OTHER_OPERATOR = "OtherOperator"
     SOURCE_INVALID = "SourceInvalid"
+    BUNDLE_CONFLICT = "BundleConflict"
     STABLE = "Stable"
     AS_ASKED = "AsAsked"
     SPEC_CHANGED = "SpecChanged"

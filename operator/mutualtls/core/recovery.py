@@ -39,12 +39,17 @@ class Evidence:
     leaves: Mapping[str, datetime] = field(default_factory=dict)
     """For each key id of a CA, the end of the last leaf of it that was seen."""
     bundles: tuple[tuple[x509.Certificate, ...], ...] = ()
-    """Each bundle that there is in Secrets of identities."""
+    """Each bundle that there is in Secrets of identities, and in copies beside them."""
 
     @property
     def is_empty(self) -> bool:
         """Whether there is none: the authority never had a CA."""
-        return not (self.believed or self.with_key or self.buried or self.leaves)
+        return not (self.believed or self.with_key or self.buried or self.leaves or self.published)
+
+    @property
+    def published(self) -> frozenset[x509.Certificate]:
+        """Roots of ours that somebody is given to trust."""
+        return frozenset(one for bundle in self.bundles for one in bundle if generations.identify(one) is not None)
 
 
 _Known = Mapping[CAId, x509.Certificate]
@@ -185,18 +190,21 @@ def _known(evidence: Evidence, *, confirmed: frozenset[str], is_outside: bool) -
         raise AuthorityError(
             Reason.CA_UNREADABLE, f"the Secret of {names} holds no CA of ours: restore it from a backup"
         )
-    claims = {claim: one for claim in evidence.claimed if (one := generations.identify(claim))}
+    claimed = (*evidence.claimed, *evidence.published)
+    claims = {claim: one for claim in claimed if (one := generations.identify(claim))}
     for claim, found in sorted(claims.items(), key=lambda item: item[1][0] != Role.ROOT):
         is_confirmed = found[0] == Role.ROOT and generations.fingerprint(claim) in confirmed
         if is_confirmed or any(_is_signed(claim, one) or _is_signed(one, claim) for one in known.values()):
             known.setdefault(found, claim)
     unknown = evidence.leaves.keys() - {issue.key_id(certificate) for certificate in known.values()}
-    if unknown and not evidence.with_key:
+    is_all_that_is_left = evidence.published and not known and not evidence.buried
+    if (unknown or is_all_that_is_left) and not evidence.with_key:
         roots = sorted(generations.fingerprint(claim) for claim, found in claims.items() if found[0] == Role.ROOT)
         raise AuthorityError(
             Reason.LEDGER_LOST,
-            "ledger, CA Secrets and status are gone, but there are certificates: restore them from a backup, or give "
-            f"the CA up for good by the annotation mutualtls.dev/abandon, its root: {', '.join(roots) or 'unknown'}",
+            "ledger, CA Secrets and status are gone, but there are certificates or bundles: restore them from a "
+            "backup, or give the CA up for good by the annotation mutualtls.dev/abandon, its root: "
+            f"{', '.join(roots) or 'unknown'}",
         )
     return known
 

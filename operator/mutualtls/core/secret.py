@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from mutualtls.core import desired, formats, labels, times
+from mutualtls.core import desired, formats, labels, managed, times
 from mutualtls.core.facts import FILES, Facts
 
 
@@ -62,15 +62,14 @@ def parse(metadata: Mapping[str, Any]) -> SecretMetadata:
         owned=owned,
         metadata_hash=_metadata_hash(metadata, owned, identity_uid),
         other_owners=tuple(owner for owner in owners if not _is_identity(owner)),
-        manager=_manager(metadata),
+        manager=managed.others(metadata),
     )
 
 
 def facts_noted(metadata: Mapping[str, Any]) -> Facts | None:
     """Believe our annotation where `managedFields` prove that nobody changed anything of the Secret after us.
 
-    An update takes a changed field away from the manager that had it. So what we still own, all of it, is as we
-    wrote it: every key of the data, the type, and the annotations themselves. None: the body must be read.
+    That is every key of the data, the type, and the annotations themselves. None: the body must be read.
     """
     annotations = metadata.get("annotations") or {}
     if not _is_ours_untouched(metadata, _owned(annotations.get(labels.OWNED) or "{}")):
@@ -87,27 +86,15 @@ def facts_written(metadata: Mapping[str, Any]) -> Facts | None:
 
 
 def _is_ours_untouched(metadata: Mapping[str, Any], owned: Owned) -> bool:
-    ours: dict[str, Any] = {}
-    for entry in metadata.get("managedFields") or ():
-        fields = entry.get("fieldsV1") or {}
-        if entry.get("manager") == labels.FIELD_MANAGER:
-            _unite(ours, fields)
-        elif "f:immutable" in fields:
-            return False
-    data = ours.get("f:data") or {}
-    annotations = (ours.get("f:metadata") or {}).get("f:annotations") or {}
+    ours = managed.ours(metadata)
+    data, annotations = ours.get("f:data") or {}, managed.annotations_of(ours)
     return (
         "f:type" in ours
+        and not managed.is_made_immutable(metadata)
         and set(owned.data) >= set(FILES)
         and all(f"f:{name}" in data for name in owned.data)
         and all(f"f:{name}" in annotations for name in (labels.FACTS, labels.OWNED, labels.IDENTITY_UID))
     )
-
-
-def _unite(into: dict[str, Any], fields: Mapping[str, Any]) -> None:
-    """Unite sets of managed fields: ours may be split over several entries."""
-    for name, below in fields.items():
-        _unite(into.setdefault(name, {}), below)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -132,11 +119,3 @@ def _metadata_hash(metadata: Mapping[str, Any], owned: Owned, identity_uid: str 
 
 def _is_identity(owner: Mapping[str, Any]) -> bool:
     return owner.get("kind") == labels.IDENTITY_KIND and str(owner.get("apiVersion")).startswith(f"{labels.GROUP}/")
-
-
-def _manager(metadata: Mapping[str, Any]) -> str:
-    """Name who but us wrote to a Secret, or what its labels say manages it."""
-    said = [(metadata.get("labels") or {}).get(labels.MANAGED_BY)]
-    wrote = [entry.get("manager") for entry in metadata.get("managedFields") or ()]
-    named, managers = ({who for who in found if who and who != labels.FIELD_MANAGER} for found in (said, wrote))
-    return ", ".join(sorted(named or managers)) or "somebody unknown"

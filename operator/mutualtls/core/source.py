@@ -1,4 +1,7 @@
-"""A CA of an outside PKI, as `root.secretRef` brings it: judged whole, then copied to a CA generation."""
+"""What is of an outside PKI: a CA, as `root.secretRef` brings it, and roots to be trusted as well.
+
+Each is judged whole, then copied: the CA to a CA generation, the roots to the ledger.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from mutualtls.core import generations, keys, times
+from mutualtls.core import generations, issue, keys, times
+from mutualtls.core.errors import UNREADABLE
 from mutualtls.core.identity import Algorithm
 from mutualtls.core.issue import CA
 
@@ -64,13 +68,50 @@ def parse(data: Mapping[str, bytes], *, is_tiered: bool, now: datetime) -> Sourc
     return Source(root=path[-1], signer=CA(certificate=first, key=key, further=tuple(path[1:-1])))
 
 
+_MOST_ROOTS = 32
+"""As every Secret holds them all."""
+
+
+def roots(text: str) -> str:
+    """Read roots that are to be trusted as well, and return their PEM without what else the text says.
+
+    Raises:
+        SourceError: one of them cannot be used; names all faults.
+    """
+    if "PRIVATE KEY" in text:
+        raise SourceError("it holds a private key, which has no business there: take it out, and replace the key")
+    found = _read(text.encode(), "it")
+    faults = []
+    if len(found) > _MOST_ROOTS:
+        faults.append(f"it holds {len(found)} certificates, more than {_MOST_ROOTS}")
+    for one in found:
+        if _path_length(one) == _NO_CA:
+            faults.append(f"{_name(one)} is no CA (basicConstraints)")
+        elif not _is_issued_by(one, one):
+            faults.append(f"{_name(one)} is no root: it is not signed by itself")
+    if faults:
+        raise SourceError("; ".join(faults))
+    return issue.to_pem(*found).decode()
+
+
 def _certificates(data: Mapping[str, bytes], file: str, *, is_needed: bool = True) -> list[x509.Certificate]:
     if not data.get(file) and not is_needed:
         return []
+    return _read(data.get(file, b""), file)
+
+
+def _read(pem: bytes, where: str) -> list[x509.Certificate]:
+    """Read certificates with all their extensions."""
     try:
-        return x509.load_pem_x509_certificates(data.get(file, b""))
+        found = x509.load_pem_x509_certificates(pem)
     except ValueError:
-        raise SourceError(f"{file} holds no certificates in PEM") from None
+        raise SourceError(f"{where} holds no certificates in PEM") from None
+    for one in found:
+        try:
+            one.extensions  # noqa: B018 - it is read when it is asked for
+        except UNREADABLE:
+            raise SourceError(f"{where} holds a certificate that cannot be read: {_name(one)}") from None
+    return found
 
 
 def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

@@ -11,6 +11,9 @@ from mutualtls.core import schema
 READY = "Ready"
 STALLED = "Stalled"
 
+LONGEST_MESSAGE = 4096
+"""Of a condition, in characters. What is longer is cut, or the API server would refuse the whole status."""
+
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 
@@ -20,7 +23,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     type: Annotated[str, schema.text("Name of the condition.", longest=64)]
     status: Annotated[ConditionStatus, schema.field("True, False or Unknown.")]
     reason: Annotated[str, schema.text("Why, as one CamelCase word that never changes its meaning.", longest=64)]
-    message: Annotated[str, schema.text("Why, in a sentence, and what to do.", longest=4096)]
+    message: Annotated[str, schema.text("Why, in a sentence, and what to do.", longest=LONGEST_MESSAGE)]
     observed_generation: Annotated[int, schema.field("The metadata.generation that this condition is about.")]
     last_transition_time: Annotated[str, schema.field("When status last changed (RFC 3339).", format="date-time")]
 
@@ -54,7 +57,7 @@ def settled(
                 type=kind,
                 status=status,
                 reason=reason,
-                message=message,
+                message=message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…",
                 observed_generation=generation,
                 last_transition_time=since,
             )

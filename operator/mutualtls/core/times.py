@@ -105,3 +105,15 @@ def last_turn(now: datetime, *, every: timedelta, of: str) -> datetime:
 def _fraction(uid: str) -> float:
     """Spread uids evenly over 0 to 1, always the same for one uid."""
     return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:4]) / 2**32
+
+
+_SLOWEST_WRITE = timedelta(seconds=30)
+"""Longest that a write may be under way."""
+
+
+def landed(since: datetime | None, now: datetime) -> datetime | None:
+    """Tell since when a write counts that is now seen to have landed, and says itself that it began at `since`.
+
+    It may have been under way for a while, also past the end of the operator that began it.
+    """
+    return max(now, since) if since is not None and now - since < _SLOWEST_WRITE else since

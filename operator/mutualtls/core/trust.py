@@ -12,7 +12,7 @@ from datetime import timedelta
 from cryptography import x509
 
 from mutualtls.core import bundle, constraints, permits, phases, times
-from mutualtls.core.authority import Authority, AuthoritySpec, OnNotPermitted, Retire
+from mutualtls.core.authority import Authority, AuthoritySpec, OnNotPermitted, Retire, TrustSpec
 from mutualtls.core.constraints import NameConstraints
 from mutualtls.core.identity import Algorithm
 from mutualtls.core.judge import Policy
@@ -63,6 +63,8 @@ class Trust:
     bundle: bytes
     """ca.crt."""
     bundle_hash: str
+    copies: TrustSpec
+    """Where else the bundle goes."""
 
 
 def of(authority: Authority, ledger: Ledger | None, *, why_not: tuple[Reason, str] | None = None) -> Trust:
@@ -94,6 +96,7 @@ def of(authority: Authority, ledger: Ledger | None, *, why_not: tuple[Reason, st
         in_use=in_use,
         bundle=pem,
         bundle_hash=bundle.content_hash(pem),
+        copies=authority.spec.trust,
     )
 
 

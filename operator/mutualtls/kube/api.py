@@ -70,6 +70,14 @@ class API:
                     raise
         return self._clock_skew()
 
+    def latest(self) -> datetime:
+        """Tell the later of our time and the API server's, as far as they were compared.
+
+        From it a write counts that others are given time to read: too late does no harm, too early does.
+        """
+        now = self._clock()
+        return max(now, now - self._skew)
+
     def _clock_skew(self) -> str | None:
         if abs(self._skew) <= MOST_SKEW:
             return None

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from mutualtls.core.errors import ClusterError
 from mutualtls.kube import paths
 from mutualtls.kube.api import API
-from mutualtls.kube.store import Store, secret_key
+from mutualtls.kube.store import Store
+from mutualtls.kube.watch import key_of
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Census:
         """Set right what differs, and tell whether identities were missed this time and the time before."""
         listed: dict[str, str] = {}
         async for page in self._api.pages(paths.IDENTITIES, metadata_only=True):
-            listed |= {secret_key(item["metadata"]): item["metadata"]["uid"] for item in page.items}
+            listed |= {key_of(item["metadata"]): item["metadata"]["uid"] for item in page.items}
         known = {key: identity.uid for key, identity in self._store.identities.items()}
         for key in known.keys() - listed.keys():
             self._store.drop_identity(key, known[key])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from mutualtls.core import labels
 
 SECRETS = "/api/v1/secrets"
+CONFIG_MAPS = "/api/v1/configmaps"
+TRUST_BUNDLES = "/apis/certificates.k8s.io/v1/clustertrustbundles"
 NAMESPACES = "/api/v1/namespaces"
 IDENTITIES = f"/apis/{labels.API_VERSION}/{labels.IDENTITY_PLURAL}"
 AUTHORITIES = f"/apis/{labels.API_VERSION}/{labels.AUTHORITY_PLURAL}"
@@ -33,6 +35,12 @@ def config_maps(namespace: str) -> str:
 def config_map(namespace: str, name: str) -> str:
     """Path of a ConfigMap."""
     return f"{config_maps(namespace)}/{name}"
+
+
+def copy(key: str) -> str:
+    """Path of a copy of a bundle: a ConfigMap, or with no namespace in its key a ClusterTrustBundle."""
+    namespace, _, name = key.partition("/")
+    return config_map(namespace, name) if namespace else f"{TRUST_BUNDLES}/{name}"
 
 
 def identity(namespace: str, name: str) -> str:

@@ -14,12 +14,14 @@ from typing import Any
 
 import msgspec
 
-from mutualtls.core import authority, facts, identity, labels, secret, times
+from mutualtls.core import authority, facts, identity, labels, publish, secret, times
 from mutualtls.core.authority import Authority, AuthorityStatus
 from mutualtls.core.facts import Damage, Facts
 from mutualtls.core.gates import Carrier, Leaf, Sight
 from mutualtls.core.identity import Identity, IdentityStatus
 from mutualtls.core.secret import SecretMetadata
+from mutualtls.kube.copies import Copies
+from mutualtls.kube.watch import Vanished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +44,6 @@ class SecretRecord:
     """When the body was last read or written, or proved untouched."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vanished:
-    """A Secret that left the labelled watch: deleted, or its label was taken off. To be read before it is believed."""
-
-    version: int
-
-
 class Store:
     """Identities, authorities, namespaces and Secrets, by name; identities also by what they depend on."""
 
@@ -58,6 +53,9 @@ class Store:
         self.authorities: dict[str, Authority] = {}
         self.namespaces: dict[str, Namespace] = {}
         self.secrets: dict[str, SecretRecord | Vanished] = {}
+        self.copies = Copies()
+        self.serves_trust_bundles = True
+        """Whether the API server has ClusterTrustBundles."""
         self._by_authority: dict[str, set[str]] = defaultdict(set)
         self._by_namespace: dict[str, set[str]] = defaultdict(set)
         self._by_secret: dict[str, set[str]] = defaultdict(set)
@@ -187,6 +185,7 @@ class Store:
     def drop_namespace(self, name: str) -> None:
         """Forget a namespace that is gone."""
         self.namespaces.pop(name, None)
+        self.copies.drop_namespace(name)
 
     # Secrets
 
@@ -268,11 +267,11 @@ class Store:
         }
 
     def sight_of_authority(self, name: str) -> Sight:
-        """Show what rotations look at: bundle and leaf of every Secret of files of an authority.
+        """Show what rotations look at: bundle and leaf of every Secret of files of an authority, and its copies.
 
         A bundle that is in ca.crt and not in the trust store yet is not there yet.
         """
-        carriers, leaves = [], []
+        carriers, leaves = self._copies_as_carriers(name), []
         for key, record in self.secrets.items():
             if not isinstance(record, SecretRecord) or record.metadata.authority != name:
                 continue
@@ -291,6 +290,51 @@ class Store:
                 leaves += [Leaf(secret=key, issuer_key_id=None)] if files is None else []
         return Sight(carriers=tuple(carriers), leaves=tuple(leaves))
 
+    # Copies of bundles
+
+    def wanted_copy(self, authority: Authority, namespace: str) -> str | None:
+        """Tell the key of the copy that a namespace is to have; of the ClusterTrustBundle for the namespace "".
+
+        None: it is to have none. None is made in one that is being deleted, but one that is there is kept current.
+        """
+        asked = authority.spec.trust
+        if not namespace:
+            is_wanted = asked.cluster_trust_bundle and self.serves_trust_bundles
+            return f"/{labels.trust_bundle_name(authority.name)}" if is_wanted else None
+        known = self.namespaces.get(namespace)
+        key = publish.wanted_in(asked, namespace, known.labels) if known else None
+        if key is None or known is None or (known.is_terminating and self.copies.get(key) is None):
+            return None
+        return key
+
+    def wanted_copies(self, authority: Authority) -> list[str]:
+        """List the keys of all copies that there are to be of an authority's bundle."""
+        namespaces = ("", *self.namespaces) if authority.spec.trust.config_map else ("",)
+        wanted = (self.wanted_copy(authority, namespace) for namespace in namespaces)
+        return [key for key in wanted if key is not None]
+
+    def conflicting_copies(self, authority: Authority) -> list[str] | None:
+        """List the keys of copies in whose place something of somebody else's is. None: that is not known yet."""
+        found = {key: self.copies.get(key) for key in self.wanted_copies(authority)}
+        if None in found.values():
+            return None
+        return [key for key, copy in found.items() if copy is not None and copy.authority != authority.name]
+
+    def _copies_as_carriers(self, name: str) -> list[Carrier]:
+        carriers = []
+        authority = self.authorities.get(name)
+        for key in self.wanted_copies(authority) if authority is not None else ():
+            copy = self.copies.get(key)
+            found = copy.published if copy is not None and copy.authority == name else None
+            carriers.append(
+                Carrier(
+                    name=publish.told(key),
+                    bundle_hash=found.bundle_hash if found else None,
+                    since=found.since if found else None,
+                )
+            )
+        return carriers
+
     def absent_secrets(self, listed: Iterable[str]) -> tuple[str, ...]:
         """Find the Secrets that are known but not in a complete list."""
         return tuple(self.secrets.keys() - set(listed))
@@ -308,11 +352,6 @@ def _password_key(of: Identity) -> str | None:
     """`NAMESPACE/NAME` of the Secret that holds the password of an identity's stores."""
     stores = of.spec.formats.pkcs12
     return f"{of.namespace}/{stores.password_secret_ref.name}" if stores else None
-
-
-def secret_key(metadata: Mapping[str, Any]) -> str:
-    """`NAMESPACE/NAME`."""
-    return f"{metadata['namespace']}/{metadata['name']}"
 
 
 def _version(resource_version: str) -> int:

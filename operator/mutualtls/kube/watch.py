@@ -1,0 +1,147 @@
+"""Follow the metadata of objects of ours: list, then watch; list again when the watch is too old, and now and then.
+
+Not through Kopf, which makes no deletions up after a re-list, resumes a cut initial list without its rest, and costs
+thirty times as much an event (`docs/decisions/0003-secrets-are-followed-without-kopf.md`). Bodies are never listed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from mutualtls.core.errors import ClusterError, NotFoundError
+from mutualtls.kube.api import API
+
+logger = logging.getLogger(__name__)
+
+_GONE = 410
+_RETRY_S = 1.0
+
+
+def key_of(metadata: Mapping[str, Any]) -> str:
+    """`NAMESPACE/NAME`, or `/NAME` of what has no namespace."""
+    return f"{metadata.get('namespace', '')}/{metadata['name']}"
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """An object that left its labelled watch: deleted, or its label was taken off. To be read before it is believed."""
+
+    version: int
+
+
+class Note(Protocol):
+    """Takes in the metadata of an object, and tells whether it is news."""
+
+    def __call__(self, key: str, metadata: Mapping[str, Any], *, now: datetime) -> bool:
+        """Take it in."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """What is followed, and where it is kept."""
+
+    path: str
+    selector: str
+    note: Note
+    note_gone: Callable[[str, str], bool]
+    """Takes in that an object left the watch, by key and version, and tells whether it is news."""
+    absent: Callable[[Iterable[str]], tuple[str, ...]]
+    """Finds what is known but not among the keys of a complete list."""
+    changed: Callable[[str], None]
+    """Called with the key of an object that changed, or left the watch."""
+    not_served: Callable[[], None] | None = None
+    """Called, and nothing is followed, where the API server has no such kind; None: that is an error like others."""
+
+
+class MetadataWatch:
+    """Keeps what is followed as it is in the cluster, and tells of every change that is not our own."""
+
+    def __init__(
+        self,
+        api: API,
+        followed: Followed,
+        *,
+        clock: Callable[[], datetime],
+        hear: Callable[[], None],
+        lose: Callable[[str], None],
+        relist_s: int,
+    ) -> None:
+        """`hear` is called at every sign of life of the API server, `lose` with why there is none."""
+        self._api = api
+        self._followed = followed
+        self._clock = clock
+        self._hear = hear
+        self._lose = lose
+        self._relist_s = relist_s
+        self.is_listed = asyncio.Event()
+        """Set once every object was seen: only then is an absent one absent."""
+
+    async def run(self) -> None:
+        """Follow until cancelled. Failures are logged, once while they last, and tried again."""
+        version, failing = "", False
+        while True:
+            try:
+                version = version or await self._list()
+                await self._watch(version)
+                version = ""
+                failing = False
+            except ClusterError as error:
+                version = ""
+                if isinstance(error, NotFoundError) and self._followed.not_served is not None:
+                    self._followed.not_served()
+                    self.is_listed.set()
+                    return
+                if error.code != _GONE:
+                    self._lose(str(error))
+                if not failing and error.code != _GONE:
+                    what = {"path": self._followed.path, "error": str(error)}
+                    logger.warning("objects cannot be followed, trying again", extra=what)
+                failing = True
+                await asyncio.sleep(_RETRY_S)
+
+    async def _list(self) -> str:
+        """List all, page by page, and return the version to watch from."""
+        listed: set[str] = set()
+        version = ""
+        async for page in self._api.pages(self._followed.path, selector=self._followed.selector, metadata_only=True):
+            version = page.resource_version
+            for item in page.items:
+                metadata = item["metadata"]
+                listed.add(key_of(metadata))
+                self._note(metadata)
+        for key in self._followed.absent(listed):
+            self._note_gone(key, version)
+        self.is_listed.set()
+        self._hear()
+        return version
+
+    async def _watch(self, version: str) -> None:
+        """Watch for one interval between lists."""
+        events = self._api.watch_metadata(
+            self._followed.path,
+            selector=self._followed.selector,
+            resource_version=version,
+            timeout_s=self._relist_s,
+        )
+        async for event in events:
+            self._hear()
+            metadata = event["object"]["metadata"]
+            if event["type"] == "DELETED":
+                self._note_gone(key_of(metadata), metadata["resourceVersion"])
+            elif event["type"] != "BOOKMARK":
+                self._note(metadata)
+
+    def _note(self, metadata: dict[str, Any]) -> None:
+        key = key_of(metadata)
+        if self._followed.note(key, metadata, now=self._clock()):
+            self._followed.changed(key)
+
+    def _note_gone(self, key: str, version: str) -> None:
+        if self._followed.note_gone(key, version):
+            self._followed.changed(key)
