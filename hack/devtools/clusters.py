@@ -154,7 +154,8 @@ class Cluster:
     def _wait(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _READY_S
         while not condition():
-            ended = [name for name, process in self.processes().items() if not process.is_alive()]
+            running = self.processes()
+            ended = [name for name in programs.NAMES if name in running and not running[name].is_alive()]
             if ended or time.monotonic() > deadline:
                 raise ClusterError(f"cluster {self.name} did not come up\n{self._tails(ended or programs.NAMES)}")
             time.sleep(_POLL_S)

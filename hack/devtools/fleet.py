@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import json
 import os
 import random
@@ -29,28 +30,64 @@ KUBELET_S = 90.0
 """Longest that kubelet takes to bring a new version of a Secret to a pod."""
 PHASES = "authority.jsonl"
 
+_CONFIG_MAPS = "/api/v1/configmaps"
 _SECRETS = "/api/v1/secrets"
-_FILES = "mutualtls.dev/part=files"
+_BUNDLES = "mutualtls.dev/part=bundle"
 _AUTHORITIES = "/apis/mutualtls.dev/v1alpha1/mutualtlsauthorities"
 _OUTPUT = "output.log"
 _ROUND_S = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is mounted: a Secret or, of a bundle, a ConfigMap."""
+
+    kind: str
+    """`Secret` or `ConfigMap`."""
+    namespace: str
+    name: str
+
+
+def projected(namespace: str, secret: str, *, trust: str | None = None) -> tuple[Source, ...]:
+    """Tell the sources of a volume with the files of a Secret; those of the ConfigMap `trust` in place of its own."""
+    sources = [Source("Secret", namespace, secret)]
+    sources += [Source("ConfigMap", namespace, trust)] if trust is not None else []
+    return tuple(sources)
+
+
 @dataclass(slots=True, kw_only=True)
 class Mount:
-    """A Secret in the folder of a consumer."""
+    """A volume in the folder of a consumer."""
 
-    secret: tuple[str, str]
-    """Namespace and name."""
+    sources: tuple[Source, ...]
+    """Of files with one name, those of the last count."""
     folder: Path
     delay_s: float | None
     """How late each version comes; None: drawn for each."""
-    version: int = 0
-    """The one that is mounted."""
+    mounted: dict[Source, Event] = field(default_factory=dict)
+
+    def bring(self, source: Source, event: Event) -> None:
+        """Write the files anew with a version of a source, unless a newer one was faster."""
+        if source in self.sources and event.version > self.version(source):
+            self.mounted[source] = event
+            if len(self.mounted) == len(self.sources):
+                files = [_files(self.mounted[one]) for one in self.sources]
+                mounts.update(self.folder, {name: text for each in files for name, text in each.items()})
+
+    def version(self, source: Source) -> int:
+        """Tell which version of a source is mounted; 0 while none is."""
+        return self.mounted[source].version if source in self.mounted else 0
+
+
+def _files(event: Event) -> dict[str, bytes]:
+    data = event.body.get("data", {})
+    if event.body.get("kind") == "ConfigMap":
+        return {name: text.encode() for name, text in data.items()}
+    return {name: base64.b64decode(text) for name, text in data.items()}
 
 
 class Kubelet:
-    """Brings each version of the mounted Secrets to their folders after a while. An older one never replaces a newer.
+    """Brings each version of what is mounted to the folders after a while. An older one never replaces a newer.
 
     Its verbs may be called from any thread.
     """
@@ -61,47 +98,44 @@ class Kubelet:
         self._watching = watching
         self._longest_s = longest_s
         self._random = random.Random(seed)  # noqa: S311 - delays, that a failed run may be repeated with
-        self._latest: dict[tuple[str, str], Event] = {}
-        self._mounts: list[Mount] = []
-        watching.follow(_SECRETS, self._note, selector=_FILES)
+        self._latest: dict[Source, Event] = {}
+        self._mounts: dict[Path, Mount] = {}
+        watching.follow(_SECRETS, functools.partial(self._note, "Secret"))
+        watching.follow(_CONFIG_MAPS, functools.partial(self._note, "ConfigMap"), selector=_BUNDLES)
 
-    def mount(self, secret: tuple[str, str], folder: Path, *, delay_s: float | None = None) -> None:
-        """Mount a Secret as it is now, as for a pod that starts; it must be there soon."""
-        wait_until(lambda: secret in self._latest, f"secret {'/'.join(secret)} is there")
-        new = Mount(secret=secret, folder=folder, delay_s=delay_s)
+    def mount(self, folder: Path, *sources: Source, delay_s: float | None = None) -> None:
+        """Mount sources as they are now, as for a pod that starts; they must be there soon."""
+        for source in sources:
+            wait_until(lambda: source in self._latest, f"{source} is there")  # noqa: B023
 
         def add() -> None:
-            self._mounts.append(new)
-            _bring(new, self._latest[secret])
+            new = self._mounts[folder] = Mount(sources=sources, folder=folder, delay_s=delay_s)
+            for source in sources:
+                new.bring(source, self._latest[source])
 
         self._watching.call(add)
 
     def is_done(self) -> bool:
-        """Whether every folder has the Secret of now."""
-        return all(mount.version == self._latest[mount.secret].version for mount in self._mounts)
+        """Whether every folder has what there is now, but those whose delay was given."""
+        drawn = [mount for mount in self._mounts.values() if mount.delay_s is None]
+        return all(mount.version(one) == self._latest[one].version for mount in drawn for one in mount.sources)
 
-    def _note(self, event: Event) -> None:
+    def _note(self, kind: str, event: Event) -> None:
         metadata = event.body["metadata"]
-        secret = (metadata["namespace"], metadata["name"])
+        source = Source(kind, metadata["namespace"], metadata["name"])
         if event.is_gone:
             return  # a pod keeps the files that it has
-        self._latest[secret] = event
-        for mount in self._mounts:
-            if mount.secret == secret:
+        event.body["kind"] = kind  # which a list does not say
+        self._latest[source] = event
+        for mount in self._mounts.values():
+            if source in mount.sources:
                 delay_s = self._random.uniform(0, self._longest_s) if mount.delay_s is None else mount.delay_s
                 due = self._watching.loop.time() + delay_s
-                self._watching.loop.call_at(due, self._update, mount, event, due)
+                self._watching.loop.call_at(due, self._update, mount, source, event, due)
 
-    def _update(self, mount: Mount, event: Event, due: float) -> None:
-        _bring(mount, event)
+    def _update(self, mount: Mount, source: Source, event: Event, due: float) -> None:
+        mount.bring(source, event)
         self.late_s = max(self.late_s, self._watching.loop.time() - due)
-
-
-def _bring(mount: Mount, event: Event) -> None:
-    """Write the files of a version, unless a newer one was faster."""
-    if event.version > mount.version:
-        mounts.update(mount.folder, {name: base64.b64decode(text) for name, text in event.body["data"].items()})
-        mount.version = event.version
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,15 +151,23 @@ class Fleet:
     """Of the recorded authority, as it is now."""
     recorded: list[TextIO] = field(default_factory=list)
 
-    def join(self, identity: str, namespace: str, *, delay_s: float | None = None) -> None:
-        """Start a consumer with the files of an identity. `delay_s`: how late each version of its files comes."""
+    def join(self, identity: str, namespace: str, *sources: Source, delay_s: float | None = None) -> None:
+        """Start a consumer with the files of an identity, or of other sources that it mounts.
+
+        `delay_s`: how late each version of its files comes.
+        """
         folder = self.folder / identity
         folder.mkdir()
         (folder / consumer.NAME).write_text(f"{identity}.{namespace}.svc")
-        self.kubelet.mount((namespace, f"{identity}-mtls"), folder / consumer.FILES, delay_s=delay_s)
+        sources = sources or projected(namespace, f"{identity}-mtls")
+        self.kubelet.mount(folder / consumer.FILES, *sources, delay_s=delay_s)
         environment = os.environ | {consumer.PAUSE: str(self.pause_s)}
         command = [sys.executable, "-m", "devtools.consumer", str(folder)]
         self.consumers[identity] = processes.start(command, log=folder / _OUTPUT, environment=environment)
+
+    def mount_instead(self, identity: str, *sources: Source) -> None:
+        """Have a consumer mount other sources, as a rollout does."""
+        self.kubelet.mount(self.folder / identity / consumer.FILES, *sources)
 
     def record(self, authority: str) -> None:
         """Write down the phases of an authority, for the picture."""

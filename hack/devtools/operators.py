@@ -47,6 +47,8 @@ class Operator:
     process: Process | None = None
     kubeconfig: Path | None = None
     """By which it goes; the cluster's own for user `operator` where none is given."""
+    name: str = "operator"
+    """By which the cluster knows it, and ends it."""
 
     def start(self) -> None:
         """Start it. It serves when `is_running` says so."""
@@ -54,7 +56,7 @@ class Operator:
         kubeconfig = self.kubeconfig or self.cluster.kubeconfig("operator")
         environment = {**os.environ, **self.settings, "KUBECONFIG": str(kubeconfig)}
         self.process = processes.start(command, log=self.log, environment=environment)
-        self.cluster.take_in("operator", self.process)
+        self.cluster.take_in(self.name, self.process)
 
     def stop(self) -> bool:
         """End it by SIGTERM, as kubelet does, and return whether it obeyed within ten seconds."""

@@ -254,8 +254,9 @@ class Fleet:
         except AuthorityError:
             return
         told = tuple(_status(ca) for ca in known.generations if ca.fingerprint and ca.state != State.GONE)
-        status = AuthorityStatus(generations=told, revision=known.revision)
-        self.of = msgspec.structs.replace(self.of, status=status)
+        if told != self.of.status.generations:
+            status = AuthorityStatus(generations=told, revision=known.revision)
+            self.of = msgspec.structs.replace(self.of, status=status)
         if self.phase in _PROMISING:
             self._excuse(self.told.gate.excused)
         if self.phase is Phase.STABLE:

@@ -298,9 +298,12 @@ def test_who_is_not_to_be_replaced_yet_is_not_excused_when_he_is() -> None:
     assert made.now >= reported + SOAK
 
 
-def test_nothing_is_excused_while_nobody_can_sign() -> None:
-    """The new root's keys are lost: the old one stays in every bundle while its leaves live."""
+@pytest.mark.parametrize("by", [None, 5 * MINUTE])
+def test_nothing_is_taken_out_while_nobody_can_sign(by: timedelta | None) -> None:
+    """The new root's keys are lost: the old one stays in every bundle while its leaves live, be it compromised."""
     made = rotating(Phase.SIGNING, retire="AfterReplacement")
+    if by is not None:
+        report(made, ROOT, by=by)
     made.home.lose(ROOT_2, ISSUING_2)
     until = made.root(1).signs_until
     assert until is not None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -109,7 +110,7 @@ class History:
 
     def _note_bundle(self, event: Event) -> None:
         metadata = event.body["metadata"]
-        name = f"config map {metadata['namespace']}/{metadata['name']}"
+        name = f"configmap {metadata['namespace']}/{metadata['name']}"
         roots = x509.load_pem_x509_certificates(event.body["data"]["ca.crt"].encode())
         bundle = frozenset(consumer.key_id(root) for root in roots)
         self.seen.append(Carried(version=event.version, at=event.at, name=name, bundle=bundle, is_gone=event.is_gone))
@@ -160,10 +161,19 @@ class Terms:
         return replace(self, excused=self.excused | set(names))
 
 
+_LATE_S = 0.5
+"""How much later than another write one may be heard of."""
+
+
 def violations(seen: Iterable[Seen], terms: Terms) -> list[str]:
     """Tell what must never be and was: all that is judged of a history."""
     ordered = sorted(seen, key=lambda one: one.version)
-    return [*_made_twice(ordered), *_signed_beyond(ordered), *_out_of_trust(ordered, terms)]
+    return [
+        *_made_twice(ordered),
+        *_signed_beyond(ordered),
+        *_signed_too_soon(ordered, terms),
+        *_out_of_trust(ordered, terms),
+    ]
 
 
 def _made_twice(seen: Iterable[Seen]) -> Iterator[str]:
@@ -189,6 +199,31 @@ def _signed_beyond(seen: Iterable[Seen]) -> Iterator[str]:
             known.add(one.leaf.serial)
             if one.leaf.not_after > signs_until.get(one.leaf.issuer, 0):
                 yield f"the ledger did not allow the certificate {one.leaf.serial} of {one.name}"
+
+
+def _signed_too_soon(seen: Iterable[Seen], terms: Terms) -> Iterator[str]:
+    """Tell of bundles that had a root for less than the soak when the first certificate under it was written."""
+    since: dict[str, dict[str, float]] = {}
+    """By name and root, when the root was put into a bundle that was there without it."""
+    now: dict[str, Carried] = {}
+    signed: set[str] = set()
+    for one in seen:
+        if not isinstance(one, Carried) or one.name in terms.excused:
+            continue
+        before = now.get(one.name)
+        came = one.bundle - before.bundle if before is not None else frozenset()
+        kept = {root: at for root, at in since.get(one.name, {}).items() if root in one.bundle}
+        since[one.name] = kept | dict.fromkeys(came, one.at)
+        now[one.name] = one
+        if one.is_gone:
+            del now[one.name], since[one.name]
+        if one.leaf is None or one.leaf.root in signed:
+            continue
+        signed.add(one.leaf.root)
+        for name in now:
+            soaked_s = one.at - since[name].get(one.leaf.root, -math.inf)
+            if soaked_s < terms.soak_s - _LATE_S:
+                yield f"{name} had root {one.leaf.root[:6]} for {soaked_s:.1f} s when {one.name} was signed under it"
 
 
 def _out_of_trust(seen: Iterable[Seen], terms: Terms) -> Iterator[str]:

@@ -14,7 +14,7 @@ from cluster.authority import AnAuthority
 from cluster.outside import OutsideCA
 from cluster.world import World
 from devtools import fleet as fleets
-from devtools.fleet import Fleet
+from devtools.fleet import Fleet, projected
 from devtools.operators import wait_until
 from interrupted.scenes import Scene
 from rotation import history as histories
@@ -25,6 +25,8 @@ DELAY_S = 1.2
 """How late kubelet is at most: less than the soak by what a busy machine needs."""
 FEW = ("orders", "billing", "stock")
 MANY = (*FEW, "shipping", "returns", "search")
+BUNDLE = "bundle"
+"""Name of the ConfigMap with the bundle."""
 ROTATION = {"laggardTimeout": "20s", "retire": "AfterReplacement"}
 """`spec.rotation` of most runs, without the soak."""
 MINUTES = {"minDuration": "1m", "duration": "1m", "maxDuration": "1m"}
@@ -34,6 +36,9 @@ _SHOWN = 20
 """Failed handshakes of which is told, of those that there were."""
 
 Spec = dict[str, Any]
+
+handshakes: list[int] = []
+"""How many were made in each run that has ended, for whoever tells of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +94,19 @@ class Run:
         self.world.kubectl("delete", "mtls", name)
         self.excuse(name)
 
+    def ca_secret(self, ca: str) -> str:
+        """Name the Secret of a CA, such as `root.1`."""
+        return f"mutualtls-ca.{self.authority.name}.{ca}"
+
+    @property
+    def ledger_name(self) -> str:
+        """Name the ConfigMap of the ledger."""
+        return f"mutualtls-ledger.{self.authority.name}"
+
+    def lose_ledger(self) -> None:
+        """Delete the ledger."""
+        self.authority.system("delete", "configmap", self.ledger_name)
+
     def change(self, **changed: Any) -> None:
         """Change fields of the authority's spec."""
         self.spec |= changed
@@ -109,9 +127,9 @@ class Run:
         return max(roots, key=lambda ca: int(ca["number"]))
 
     def approve(self, phase: str) -> None:
-        """Let the newest root enter a phase, and wait until it is there."""
+        """Let the newest root enter a phase, and wait until it is there, or was."""
         self.authority.order("approve", f"{self.incoming()['fingerprint']}/{phase}")
-        self.authority.wait_phase(phase)
+        wait_until(lambda: self.authority.phase() in {phase, "Stable"}, f"the phase is {phase}", deadline_s=60)
 
     def roll_back(self) -> None:
         """Order that the newest root goes again."""
@@ -122,8 +140,8 @@ class Run:
         key_id = self.key_id(root)
 
         def are_under() -> bool:
-            leaves = [one.leaf for one in self.history.now().values() if one.name not in self.terms.excused]
-            return all(leaf is not None and leaf.root == key_id for leaf in leaves)
+            counted = [one for one in self.history.now().values() if one.name not in self.terms.excused]
+            return all(one.leaf.root == key_id for one in counted if one.leaf is not None)
 
         wait_until(are_under, f"all have certificates under {root}")
 
@@ -200,11 +218,15 @@ def running(
 ) -> Iterator[Run]:
     """Have an authority of a spec, identities, and a consumer for each, who shake hands from the beginning.
 
+    The last of them has its ca.crt from the ConfigMap with the bundle.
+
     With a `source`, its root is that outside CA.
     """
     world = scene.world()
     rotation = ROTATION | {"soak": f"{soak_s}s"} | spec.get("rotation", {})
-    spec = {"leaf": {"minDuration": "1m"}} | spec | {"rotation": rotation}
+    here = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
+    trust = {"configMap": {"name": BUNDLE, "namespaceSelector": here}}
+    spec = {"leaf": {"minDuration": "1m"}, "trust": trust} | spec | {"rotation": rotation}
     with fleets.running(scene.cluster, folder, longest_delay_s=DELAY_S, pause_s=pause_s, seed=1) as fleet:
         run = Run(
             scene=scene,
@@ -224,10 +246,12 @@ def running(
         for name in names:
             world.apply(name, authority=world.namespace, **(identity or {}))
         for name in names:
-            fleet.join(name, world.namespace)
+            roots = BUNDLE if name == names[-1] else None
+            fleet.join(name, world.namespace, *projected(world.namespace, f"{name}-mtls", trust=roots))
         world.wait_ready(*names)
         try:
             yield run
         finally:
+            handshakes.append(fleet.calls().total())
             world.kubectl("delete", "mtls", "--all", "--wait=false")
             world.kubectl("delete", "mtlsca", world.namespace, "--wait=false")

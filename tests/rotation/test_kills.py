@@ -16,25 +16,28 @@ from interrupted.scenes import Scene
 from rotation import runs
 
 _PATHS = {
-    "/configmaps": "ledger",
+    "/configmaps/mutualtls-ledger": "ledger",
+    "/configmaps": "copy",
+    "/clustertrustbundles": "copy",
     "/mutualtlsidentities/": "identity status",
     "/mutualtlsauthorities/": "authority status",
     "-mtls": "files",
     "/secrets": "CA",
 }
 """What a write is about, by a part of its path; the first that fits."""
-_OF_IDENTITIES = {"files": 1, "identity status": 2}
+_OF_MANY = {"copy": 1, "files": 2, "identity status": 3}
 """These writes come in any order; how they are told here."""
 _EACH_IDENTITY = ("files",) * len(runs.FEW) + ("identity status",) * len(runs.FEW)
+_EACH_BUNDLE = ("copy", "copy", *_EACH_IDENTITY)
 
 WRITES = (
     *("ledger", "CA", "ledger", "ledger", "CA", "ledger", "authority status"),  # root, then issuing CA, are made
-    *(*_EACH_IDENTITY, "authority status"),  # Publishing: the soak begins
+    *(*_EACH_BUNDLE, "authority status"),  # Publishing: the soak begins
     *("ledger", "authority status", "ledger", *_EACH_IDENTITY, "authority status"),  # Signing: `signsUntil`, the soak
-    *("ledger", "authority status", *_EACH_IDENTITY),  # Retiring
+    *("ledger", "authority status", *_EACH_BUNDLE),  # Retiring
     *("ledger", "CA", "CA", "CA", "CA", "authority status"),  # each key is deleted, and its tombstone put there
 )
-ONE_OF_EACH_PHASE = frozenset({2, 8, 18, 34})
+ONE_OF_EACH_PHASE = frozenset({2, 10, 20, 38})
 POINTS = [
     pytest.param(
         number,
@@ -82,7 +85,7 @@ def test_so_many_writes_are_all(scene: Scene, tmp_path: Path) -> None:
 
 
 def _told(writes: Iterable[Write]) -> list[str]:
-    """Tell what each write is about, those of identities that follow each other in one order."""
+    """Tell what each write is about, those of many that follow each other in one order."""
     kinds = [next(kind for part, kind in _PATHS.items() if part in write.path) for write in writes]
-    groups = itertools.groupby(kinds, key=_OF_IDENTITIES.__contains__)
-    return [kind for _, group in groups for kind in sorted(group, key=lambda kind: _OF_IDENTITIES.get(kind, 0))]
+    groups = itertools.groupby(kinds, key=_OF_MANY.__contains__)
+    return [kind for _, group in groups for kind in sorted(group, key=lambda kind: _OF_MANY.get(kind, 0))]

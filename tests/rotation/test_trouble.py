@@ -44,6 +44,23 @@ def test_a_secret_that_cannot_be_written_is_excused(scene: Scene, tmp_path: Path
         run.wait_trusted_by("root 2", "frozen")
 
 
+def test_a_configmap_that_was_there_before_is_excused(scene: Scene, tmp_path: Path) -> None:
+    """It is named while it is waited for, and never touched."""
+    other = scene.world()
+    other.kubectl("create", "configmap", runs.BUNDLE, "--from-literal=ca.crt=theirs")
+    with runs.running(scene, tmp_path, rotation=QUICK_EXCUSE) as run:
+        names = {"key": "kubernetes.io/metadata.name", "operator": "In"}
+        both = names | {"values": [run.world.namespace, other.namespace]}
+        selector = {"matchExpressions": [both]}
+        run.change(trust={"configMap": {"name": runs.BUNDLE, "namespaceSelector": selector}})
+        run.rotate()
+        wait_until(lambda: f"configmap {other.namespace}/{runs.BUNDLE}" in run.laggards(), "it is waited for, by name")
+        run.wait_replaced()
+        run.judge()
+
+        assert {"ca.crt": "theirs"} == (other.get("configmap", runs.BUNDLE) or {})["data"]
+
+
 @pytest.mark.parametrize("retire", ["AfterReplacement", "AfterExpiry"])
 def test_who_gets_no_certificate_still_gets_the_bundle(scene: Scene, tmp_path: Path, retire: str) -> None:
     """A suspended identity, one that lost its right, one whose password is gone: nobody notices, as long as they count.
@@ -112,6 +129,21 @@ def test_a_namespace_that_never_ends_being_deleted_is_excused(scene: Scene, tmp_
         run.judge()
 
         _hold(other.kubectl, [])
+
+
+@pytest.mark.parametrize("phase", ["Publishing", "Signing"])
+def test_the_api_server_is_restarted_in_a_phase(scene: Scene, tmp_path: Path, phase: str) -> None:
+    """For less than the soak. The operator, where it ends by that, is started again."""
+    with runs.running(scene, tmp_path, soak_s=20, rotation={"laggardTimeout": "60s"}) as run:
+        run.rotate()
+        run.authority.wait_phase(phase)
+        scene.cluster.stop_program("kube-apiserver")
+        scene.cluster.start_program("kube-apiserver")
+        scene.cluster.wait_until_ready()
+        scene.keep_running(lambda: run.authority.states().get("root 2") == "Active", "root 2 signs")
+        scene.keep_running(lambda: run.authority.phase() == "Stable", "the root is not being replaced any more")
+        run.wait_replaced()
+        run.judge()
 
 
 def _make_password(run: Run) -> None:

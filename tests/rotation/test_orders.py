@@ -1,0 +1,94 @@
+"""Orders that come in the middle of a rotation, and orders that stay: nobody notices."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from devtools.operators import wait_until
+from interrupted.scenes import Scene
+from rotation import runs
+from rotation.runs import Run
+
+
+def test_another_root_has_to_wait(scene: Scene, tmp_path: Path) -> None:
+    """The order is refused while a root is being replaced, and obeyed afterwards."""
+    with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
+        run.rotate()
+        run.authority.order("rotate-root", f"{run.authority.fingerprint('root 2')}/3")
+        wait_until(lambda: "Publishing" in run.authority.refused("rotate-root"), "the order has to wait")
+        run.change_rotation(approval="Automatic")
+        run.wait_replaced(root=3, deadline_s=90)
+        run.judge()
+
+
+@pytest.mark.parametrize("phase", ["Publishing", "Signing"])
+def test_an_issuing_ca_is_replaced_in_a_phase(scene: Scene, tmp_path: Path, phase: str) -> None:
+    """By order, or because its key was lost: under the root that signs."""
+    with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
+        run.rotate()
+        if phase == "Signing":
+            run.approve("Signing")
+        signs = "2" if phase == "Signing" else "1"
+        run.authority.order("rotate-issuing", run.authority.offered("rotate-issuing"))
+        wait_until(lambda: run.authority.states().get("issuing 3") == "Active", "issuing 3 signs")
+        run.wait_issued_under(f"root {signs}")
+        run.authority.system("delete", "secret", run.ca_secret("issuing.3"))
+        wait_until(lambda: run.authority.states().get("issuing 4") == "Active", "issuing 4 signs")
+        run.change_rotation(approval="Automatic")
+        run.wait_replaced()
+        run.judge()
+
+
+def test_a_stolen_incoming_root_goes_again(scene: Scene, tmp_path: Path) -> None:
+    """By itself, and its certificates with it."""
+    with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
+        run.rotate()
+        run.approve("Signing")
+        run.wait_issued_under("root 2")
+        run.authority.order("compromised", run.authority.fingerprint("root 2"))
+        run.wait_replaced(root=1)
+        run.judge()
+
+
+def test_orders_that_stay_are_obeyed_once(scene: Scene, tmp_path: Path) -> None:
+    """All of them, as in Git, over two rotations and a start of the operator."""
+    with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
+        run.rotate()
+        run.approve("Signing")
+        run.roll_back()
+        run.wait_replaced(root=1)
+        run.rotate()
+        run.approve("Signing")
+        run.approve("Retiring")
+        run.wait_replaced(root=3)
+        scene.operator.kill()
+        scene.operator.start()
+        run.join("payments")  # by now it has looked at the authority
+        run.judge()
+
+        assert {"root 3": "Active", "issuing 3": "Active"} == run.authority.states()
+
+
+@pytest.mark.parametrize("off", [timedelta(minutes=1), timedelta(minutes=-1), timedelta(days=365)], ids=str)
+@pytest.mark.parametrize("phase", ["Publishing", "Signing"])
+def test_a_clock_that_jumps_holds_the_rotation(scene: Scene, tmp_path: Path, phase: str, off: timedelta) -> None:
+    """Nothing is decided by it; when it is right again the rotation goes on."""
+    with runs.running(scene, tmp_path) as run:
+        run.authority.rotate()
+        run.authority.wait_phase(phase)
+        scene.proxy.shift_clock(off)
+        wait_until(lambda: _is_held(run), "the authority waits for its clock")
+        before = run.authority.states()
+        run.apply("payments")
+        run.world.wait_reason("payments", "AuthorityNotReady")
+        assert before == run.authority.states()
+        scene.proxy.shift_clock(timedelta())
+        run.wait_replaced()
+        run.judge()
+
+
+def _is_held(run: Run) -> bool:
+    return str(run.authority.condition("Ready").get("reason")) == "ClockSkew"
