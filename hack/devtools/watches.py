@@ -105,7 +105,9 @@ class Watches:
                     version = body["metadata"]["resourceVersion"]
                     if kind != "BOOKMARK":
                         on_event(Event(at=time.time(), body=body, is_gone=kind == "DELETED"))
-            except (aiohttp.ClientError, OSError):
+            except (aiohttp.ClientError, OSError) as error:
+                if isinstance(error, aiohttp.ClientResponseError) and error.status == _GONE:
+                    version = ""
                 await asyncio.sleep(_RETRY_S)  # the API server is away
 
     async def _list(self, path: str, query: dict[str, str], on_event: Callable[[Event], None]) -> str:

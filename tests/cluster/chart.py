@@ -57,12 +57,11 @@ class Helm:
 def log_in(cluster: Cluster) -> None:
     """Give the operator's user the token of the service account, once the API server knows of its rights."""
 
-    def may(*what: str) -> bool:
-        said = cluster.kubectl("auth", "can-i", *what, "--as", ACCOUNT, "--namespace", NAMESPACE, check=False)
-        return said.strip().endswith("yes")
+    def is_bound() -> bool:
+        may = ("auth", "can-i", "list", "secrets", "--all-namespaces", "--as", ACCOUNT)
+        return cluster.kubectl(*may, check=False).strip().endswith("yes")
 
-    wait_until(lambda: may("list", "secrets", "--all-namespaces"), "the cluster role is bound")
-    wait_until(lambda: may("get", "configmaps"), "the role is bound")
+    wait_until(is_bound, "the cluster role is bound")
     token = cluster.kubectl("create", "token", NAME, "--namespace", NAMESPACE)
     user = ("--kubeconfig", str(cluster.kubeconfig("operator")), "set-credentials", "operator", f"--token={token}")
     cluster.kubectl("config", *user)
@@ -75,22 +74,34 @@ def audited(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def denied(cluster: Cluster) -> list[str]:
-    """List the kinds of requests that the service account had no right to.
+    """List the kinds of requests that the service account made without a right to them.
 
-    One that was allowed another time counts as a right: an API server that has just started denies for a moment what it
-    allows later, as it does not know of all roles yet.
+    The API server is asked again about what it denied: one that has just started does not know of all roles yet.
     """
-    entries = audited(cluster)
-    decided = {decision: {_kind(one) for one in entries if _decision(one) == decision} for decision in _DECISIONS}
-    return sorted(decided["forbid"] - decided["allow"])
-
-
-_DECISIONS = ("allow", "forbid")
+    refused = {_kind(entry): entry for entry in audited(cluster) if _decision(entry) == "forbid"}
+    return sorted(kind for kind, entry in refused.items() if not _is_allowed(cluster, entry))
 
 
 def _decision(entry: dict[str, Any]) -> str | None:
     decision: str | None = entry.get("annotations", {}).get("authorization.k8s.io/decision")
     return decision
+
+
+def _is_allowed(cluster: Cluster, entry: dict[str, Any]) -> bool:
+    user, of = entry["user"], entry.get("objectRef")
+    if of is None:
+        asked = {"nonResourceAttributes": {"verb": entry["verb"], "path": entry["requestURI"].partition("?")[0]}}
+    else:
+        names = {"group": "apiGroup"} | {name: name for name in ("resource", "subresource", "namespace", "name")}
+        given = {name: of[called] for name, called in names.items() if called in of}
+        asked = {"resourceAttributes": {"verb": entry["verb"]} | given}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user["username"], "groups": user["groups"]} | asked,
+    }
+    said = cluster.kubectl("create", "--filename", "-", "--output", "json", stdin=yaml.safe_dump(review))
+    return bool(json.loads(said)["status"]["allowed"])
 
 
 def _kind(entry: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,12 +197,13 @@ class Run:
     def judge(self) -> None:
         """Have no handshake fail, to the end, and nothing be written that must never be."""
         self.fleet.wait_for_round()
+        log = shutil.copy(self.scene.operator.log, self.fleet.folder)  # the cluster takes its own with it
         failures = self.fleet.failures(but=self.but)
         if failures:
             late = f"kubelet was later than asked for by up to {self.fleet.kubelet.late_s:.1f} s"
-            pytest.fail("\n".join([f"{len(failures)} failed handshakes; {late}", *failures[:_SHOWN]]))
+            pytest.fail("\n".join([f"{len(failures)} failed handshakes; {late}; see {log}", *failures[:_SHOWN]]))
         violations = histories.violations(self.history.seen, self.terms)
-        assert [] == violations, "\n".join(violations)
+        assert [] == violations, "\n".join([*violations, f"see {log}"])
 
 
 @contextlib.contextmanager

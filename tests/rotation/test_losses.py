@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,18 +16,25 @@ from rotation import runs
 from rotation.runs import Run
 
 
-def ledger(run: Run, before: str) -> None:  # noqa: ARG001 - each loss is told what there was before
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """What there was before the rotation."""
+
+    ledger: str
+    status: dict[str, Any]
+
+
+def ledger(run: Run, before: Backup) -> None:  # noqa: ARG001 - each loss is told what there was before
     """Lose the ledger."""
     run.lose_ledger()
 
 
-def status(run: Run, before: str) -> None:  # noqa: ARG001 - the same
+def status(run: Run, before: Backup) -> None:  # noqa: ARG001 - the same
     """Lose the status."""
-    patch = ("--subresource=status", "--type=merge", '--patch={"status":null}')
-    run.world.kubectl("patch", "mtlsca", run.authority.name, *patch)
+    _put_status(run, None)
 
 
-def both(run: Run, before: str) -> None:
+def both(run: Run, before: Backup) -> None:
     """Lose ledger and status."""
     run.scene.operator.kill()
     ledger(run, before)
@@ -33,20 +42,34 @@ def both(run: Run, before: str) -> None:
     run.scene.operator.start()
 
 
-def older(run: Run, before: str) -> None:
+def older(run: Run, before: Backup) -> None:
     """Have the ledger of before the rotation again, as from a backup."""
     run.scene.operator.kill()
-    _restore(run, before)
+    _restore_ledger(run, before)
     run.scene.operator.start()
 
 
-def older_unseen(run: Run, before: str) -> None:
+def older_unseen(run: Run, before: Backup) -> None:
     """Have it again while the operator runs."""
-    _restore(run, before)
+    _restore_ledger(run, before)
 
 
-Loss = Callable[[Run, str], None]
-LOSSES = [pytest.param(loss, id=loss.__name__) for loss in (ledger, status, both, older, older_unseen)]
+def older_status(run: Run, before: Backup) -> None:
+    """Have the status of before the rotation again."""
+    _put_status(run, before.status)
+
+
+def older_both(run: Run, before: Backup) -> None:
+    """Have ledger and status of before the rotation again, as from one backup of all."""
+    run.scene.operator.kill()
+    _restore_ledger(run, before)
+    _put_status(run, before.status)
+    run.scene.operator.start()
+
+
+Loss = Callable[[Run, Backup], None]
+_LOSSES = (ledger, status, both, older, older_unseen, older_status, older_both)
+LOSSES = [pytest.param(loss, id=loss.__name__) for loss in _LOSSES]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -54,7 +77,7 @@ LOSSES = [pytest.param(loss, id=loss.__name__) for loss in (ledger, status, both
 def test_a_rotation_goes_on_after_a_loss(scene: Scene, tmp_path: Path, phase: str, loss: Loss) -> None:
     """It may begin its phase anew, and never signs under a root that is not everywhere."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
-        before = _ledger(run)
+        before = _backup(run)
         run.rotate()
         run.wait_trusted_by("root 2", *runs.FEW)  # one that is in no bundle would be removed
         if phase == "Signing":
@@ -87,7 +110,7 @@ def test_a_root_that_nobody_was_told_of_goes_again_when_the_ledger_is_lost(scene
 def test_a_rotation_that_is_retiring_goes_on_after_a_loss(scene: Scene, tmp_path: Path, loss: Loss) -> None:
     """The old root does not come back."""
     with runs.running(scene, tmp_path, rotation={"laggardTimeout": "5s"}) as run:
-        before = _ledger(run)
+        before = _backup(run)
         run.leave_behind("left")  # it keeps the bundle of before, and so the phase
         old = run.key_id("root 1")
         run.rotate()
@@ -103,7 +126,7 @@ def test_a_roll_back_goes_on_after_a_loss(scene: Scene, tmp_path: Path, loss: Lo
     """Whichever root signs in the end, nobody notices, and one is left."""
     leaf = {"minDuration": "1m"}
     with runs.running(scene, tmp_path, rotation={"approval": "Manual", "retire": "AfterExpiry"}, leaf=leaf) as run:
-        before = _ledger(run)
+        before = _backup(run)
         run.rotate()
         run.approve("Signing")
         run.world.apply("payments", authority=run.authority.name)
@@ -117,11 +140,19 @@ def test_a_roll_back_goes_on_after_a_loss(scene: Scene, tmp_path: Path, loss: Lo
         run.judge()
 
 
-def _ledger(run: Run) -> str:
+def _backup(run: Run) -> Backup:
     body = json.loads(run.authority.system("get", "configmap", run.ledger_name, "--output=json"))
-    return str(body["data"]["ledger.json"])
+    return Backup(ledger=str(body["data"]["ledger.json"]), status=run.authority.status())
 
 
-def _restore(run: Run, before: str) -> None:
-    patch = json.dumps({"data": {"ledger.json": before}})
+def _restore_ledger(run: Run, before: Backup) -> None:
+    patch = json.dumps({"data": {"ledger.json": before.ledger}})
     run.authority.system("patch", "configmap", run.ledger_name, "--type=merge", f"--patch={patch}")
+
+
+def _put_status(run: Run, said: dict[str, Any] | None) -> None:
+    """Put a status in place of the one that is there, whole."""
+    replaced = json.dumps([{"op": "replace", "path": "/status", "value": said or {}}])
+    run.world.kubectl(
+        "patch", "mtlsca", run.authority.name, "--subresource=status", "--type=json", f"--patch={replaced}"
+    )

@@ -15,6 +15,8 @@ from rotation import runs
 from rotation.runs import Run
 
 QUICK_EXCUSE = {"laggardTimeout": "5s"}
+RESTART_SOAK_S = 20
+"""Several times what an API server needs to start."""
 
 
 def test_a_consumer_that_is_slower_than_the_soak_fails_and_only_it(scene: Scene, tmp_path: Path) -> None:
@@ -42,6 +44,16 @@ def test_a_secret_that_cannot_be_written_is_excused(scene: Scene, tmp_path: Path
 
         scene.proxy.mend()
         run.wait_trusted_by("root 2", "frozen")
+
+
+def test_writes_that_fail_for_a_while_excuse_nobody(scene: Scene, tmp_path: Path) -> None:
+    """They are tried again, and contest nothing: an API server that is away for a while has overwritten nothing."""
+    with runs.running(scene, tmp_path) as run:
+        for name in runs.FEW[:2]:
+            scene.proxy.answer("PATCH", f"/secrets/{name}-mtls", status=502, reason="BadGateway", times=4)
+        run.rotate()
+        run.wait_replaced()
+        run.judge()
 
 
 def test_a_configmap_that_was_there_before_is_excused(scene: Scene, tmp_path: Path) -> None:
@@ -133,11 +145,14 @@ def test_a_namespace_that_never_ends_being_deleted_is_excused(scene: Scene, tmp_
 
 @pytest.mark.parametrize("phase", ["Publishing", "Signing"])
 def test_the_api_server_is_restarted_in_a_phase(scene: Scene, tmp_path: Path, phase: str) -> None:
-    """For less than the soak. The operator, where it ends by that, is started again."""
-    with runs.running(scene, tmp_path, soak_s=20, rotation={"laggardTimeout": "60s"}) as run:
+    """It crashes, and is back before the soak ends, as nobody brings files meanwhile.
+
+    The operator, where it ends by that, is started again.
+    """
+    with runs.running(scene, tmp_path, soak_s=RESTART_SOAK_S, rotation={"laggardTimeout": "60s"}) as run:
         run.rotate()
         run.authority.wait_phase(phase)
-        scene.cluster.stop_program("kube-apiserver")
+        scene.cluster.processes()["kube-apiserver"].kill()
         scene.cluster.start_program("kube-apiserver")
         scene.cluster.wait_until_ready()
         scene.keep_running(lambda: run.authority.states().get("root 2") == "Active", "root 2 signs")
