@@ -17,6 +17,8 @@ from rotation.runs import Run
 QUICK_EXCUSE = {"laggardTimeout": "5s"}
 RESTART_SOAK_S = 20
 """Several times what an API server needs to start."""
+AWAY_S = 15.0
+"""How long an outage takes in which laggards could be excused."""
 
 
 def test_a_consumer_that_is_slower_than_the_soak_fails_and_only_it(scene: Scene, tmp_path: Path) -> None:
@@ -157,6 +159,23 @@ def test_the_api_server_is_restarted_in_a_phase(scene: Scene, tmp_path: Path, ph
         scene.cluster.wait_until_ready()
         scene.keep_running(lambda: run.authority.states().get("root 2") == "Active", "root 2 signs")
         scene.keep_running(lambda: run.authority.phase() == "Stable", "the root is not being replaced any more")
+        run.wait_replaced()
+        run.judge()
+
+
+def test_an_api_server_that_is_away_for_long_excuses_nobody(scene: Scene, tmp_path: Path) -> None:
+    """What can be written again soon after is waited for, though by the clock it could have been excused meanwhile."""
+    with runs.running(scene, tmp_path, rotation={"laggardTimeout": f"{AWAY_S:.0f}s"}) as run:
+        scene.proxy.answer("PATCH", "/secrets/stock-mtls", status=502, reason="BadGateway", times=10_000)
+        run.rotate()
+        wait_until(lambda: [run.secret("stock")] == run.laggards(), "it alone is waited for")
+        scene.cluster.processes()["kube-apiserver"].kill()
+        time.sleep(AWAY_S + runs.SOAK_S)
+        scene.proxy.mend()
+        scene.proxy.answer("PATCH", "/secrets/stock-mtls", status=502, reason="BadGateway", times=3)
+        scene.cluster.start_program("kube-apiserver")
+        scene.cluster.wait_until_ready()
+        scene.keep_running(lambda: run.authority.states().get("root 2") == "Active", "root 2 signs")
         run.wait_replaced()
         run.judge()
 
