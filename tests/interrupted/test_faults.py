@@ -10,6 +10,9 @@ from cluster.world import World
 from devtools.operators import wait_until
 from interrupted.scenes import Scene, authority_and_identity, prepared
 
+GONE_FOR = 12
+"""More tries than one object is given at once."""
+
 
 def test_what_happens_while_a_watch_is_cut_is_seen_afterwards(scene: Scene) -> None:
     """A deleted Secret and a new identity, both while no watch ran."""
@@ -73,6 +76,22 @@ def test_a_ca_is_made_in_spite_of_refused_writes(scene: Scene) -> None:
     world.wait_ready("orders")
 
     assert ["issuing.1", "root.1"] == scene.cas(world)
+
+
+def test_a_namespace_that_is_gone_before_its_watch_says_so_is_no_programming_error(scene: Scene) -> None:
+    """What cannot be created there is tried again, later each time, and not at once until it is given up."""
+    world = scene.world()
+    here = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
+    for kind in ("secrets", "configmaps"):
+        path = f"/namespaces/{world.namespace}/{kind}"
+        scene.proxy.answer("POST", path, status=404, reason="NotFound", times=GONE_FOR)
+    authority_and_identity(world)
+    trust = {"configMap": {"name": "bundle", "namespaceSelector": here}}
+    world.kubectl("patch", "mtlsca", world.namespace, "--type=merge", "--patch", json.dumps({"spec": {"trust": trust}}))
+    world.wait_ready("orders")
+    wait_until(lambda: world.get("configmap", "bundle"), "the bundle is there")
+
+    assert not scene.operator.logged("programming error")
 
 
 def test_an_api_server_without_clustertrustbundles_is_served_all_the_same(scene: Scene) -> None:

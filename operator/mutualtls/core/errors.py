@@ -73,7 +73,7 @@ class ClusterError(MutualTLSError):
 
 
 class NotFoundError(ClusterError):
-    """The object is not there (404)."""
+    """The object is not there (404). Not raised by a create, which names none: its namespace is what is not there."""
 
 
 class AlreadyExistsError(ClusterError):

@@ -238,7 +238,7 @@ def _failure(method: str, path: str, code: int, content: bytes) -> ClusterError:
     text = _redacted(status) if "/secrets" in path else status.get("message", "")
     message = f"{method} {path} failed: {reason}" + (f": {text}" if text else "")
     kind: type[ClusterError] = ClusterError
-    if code == 404:  # noqa: PLR2004 - as named by the class
+    if code == 404 and method != "POST":  # noqa: PLR2004 - as named by the class; a POST's namespace is what is gone
         kind = NotFoundError
     elif reason == "AlreadyExists":
         kind = AlreadyExistsError
