@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -28,7 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from devtools import cache, processes, programs
+from devtools import cache, ports, processes, programs
 from devtools.processes import Process
 
 USERS = ("admin", "operator")
@@ -279,7 +278,7 @@ def _clusters() -> Path:
 def _lay_out(name: str, paths: dict[str, Path], *, audit: bool) -> Cluster:
     """Write all that the programs of a cluster need into its folder."""
     folder = _clusters() / name
-    client, peer, server, controller = _free_ports(4)
+    client, peer, server, controller = ports.free(4)
     cluster = Cluster(name=name, folder=folder, server=f"https://127.0.0.1:{server}")
     with _locked():
         if folder.exists():
@@ -343,15 +342,6 @@ def _controller_manager(folder: Path, *, port: int) -> list[str]:
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
     ]
-
-
-def _free_ports(count: int) -> list[int]:
-    """Find ports that are free now, all at once so that they differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def _write_users(cluster: Cluster) -> None:

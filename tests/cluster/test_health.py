@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.world import World
-from devtools import clusters, operators
+from devtools import clusters, operators, ports
 from devtools.clusters import Cluster
 from devtools.operators import Operator, wait_until
 
@@ -71,9 +70,7 @@ class Watched:
 @pytest.fixture
 def watched() -> Iterator[Watched]:
     """An operator on a cluster where there is nothing yet of what it needs."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = ports.free(1)
     with (
         clusters.running("health", audit=True) as cluster,
         operators.running(cluster, health_port=str(port), first_retry="1s", last_retry="2s") as operator,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from devtools import handshakes, mounts, processes
+from devtools import handshakes, mounts, ports, processes
 from devtools.operators import wait_until
 from devtools.processes import Process
 
@@ -132,7 +132,7 @@ class Program(abc.ABC):
     def serving(self, files: Path, folder: Path) -> Iterator[Service]:
         """Run the server for as long as the block lasts."""
         folder.mkdir()
-        port = _free_port()
+        (port,) = ports.free(1)
         log = folder / "server.log"
         command, variables = self.command(port, files, folder)
         process = processes.start(command, log=log, environment=environment() | variables)
@@ -229,11 +229,6 @@ def _serial_number(service: Service, client: ssl.SSLContext) -> int:
         client.wrap_socket(raw, server_hostname=service.name) as secured,
     ):
         return int(str((secured.getpeercert() or {})["serialNumber"]), 16)
-
-
-def _free_port() -> int:
-    with socket.create_server((ADDRESS, 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def _listens(port: int) -> bool:
