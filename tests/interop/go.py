@@ -18,7 +18,7 @@ class Go(Written):
     client = "go-client"
     needs = ()
     refusals: ClassVar[Mapping[str, str]] = {
-        "no certificate": "certificate required",
+        "no certificate": "certificate required|client didn't provide a certificate",
         # Go's client shows no certificate of a CA that the server did not ask for.
         "client of another CA": "client didn't provide a certificate",
         "client of another name": r"may not call: \[somebody.shop.svc",

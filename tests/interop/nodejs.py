@@ -18,7 +18,7 @@ class NodeJS(Written):
     client = "nodejs-client"
     needs = ("node",)
     refusals: ClassVar[Mapping[str, str]] = {
-        "no certificate": "certificate required",
+        "no certificate": "certificate required|peer did not return a certificate",
         "client of another CA": "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
         "client of another name": "may not call: somebody.shop.svc",
         "expired client": "CERT_HAS_EXPIRED",

@@ -20,7 +20,7 @@ class OpenSSL(Written):
     needs = ("openssl", "sh")
     reloads = False
     refusals: ClassVar[Mapping[str, str]] = {
-        "no certificate": "certificate required",
+        "no certificate": "certificate required|peer did not return a certificate",
         "client of another CA": "unable to get local issuer certificate",
         "client of another name": "hostname mismatch",
         "expired client": "certificate has expired",

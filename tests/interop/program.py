@@ -87,7 +87,11 @@ class Program(abc.ABC):
     needs: ClassVar[tuple[str, ...]]
     """Executables."""
     refusals: ClassVar[Mapping[str, str]]
-    """What is printed about each refusal, by the client or into the server's log: regular expressions."""
+    """What is printed about each refusal, by the client or into the server's log: regular expressions.
+
+    A client that has sent its request to a connection that was closed (TLS 1.3) does not hear the server's reason: what
+    the server logs about a handshake is always among them.
+    """
     lets_in: ClassVar[Mapping[str, str]] = {}
     """Refusals that it cannot make, and what to do about it."""
     reloads: ClassVar[bool] = True

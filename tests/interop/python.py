@@ -20,7 +20,7 @@ class Python(Written):
     client = "python-client"
     needs = ()
     refusals: ClassVar[Mapping[str, str]] = {
-        "no certificate": "certificate required",
+        "no certificate": "certificate required|PEER_DID_NOT_RETURN_A_CERTIFICATE",
         "client of another CA": "unable to get local issuer certificate",
         "client of another name": "may not call: somebody.shop.svc",
         "expired client": "certificate has expired",
