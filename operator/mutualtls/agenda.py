@@ -23,13 +23,14 @@ class Kind(IntEnum):
     AUTHORITY = 0
     IDENTITY = 1
     BUNDLE = 2
+    TURNS = 3
 
 
 class Key(NamedTuple):
     """One thing to be looked at.
 
-    `name` is that of an authority, `NAMESPACE/NAME` of an identity, or `AUTHORITY/NAMESPACE` for copies of a bundle;
-    `AUTHORITY/` for the ClusterTrustBundle.
+    `name` is that of an authority, also for the turns of its identities; `NAMESPACE/NAME` of an identity; or
+    `AUTHORITY/NAMESPACE` for copies of a bundle, `AUTHORITY/` for the ClusterTrustBundle.
     """
 
     kind: Kind
@@ -77,14 +78,15 @@ class Agenda:
         self._is_closed = False
 
     def put(self, key: Key, *, priority: Priority = Priority.CHANGE, at: datetime | None = None) -> None:
-        """Ask that a key be looked at, at once or at a time. Of two wishes the earlier and the more urgent count."""
+        """Ask that a key be looked at, at once or at a time.
+
+        Of two wishes the earlier counts, as it says anew when to look again; of two that are due the more urgent.
+        """
         now = self._clock()
         wish = _Entry(at or now, priority)
         known = self._entries.get(key)
-        if known is not None:
-            wish = _Entry(min(wish.at, known.at), min(wish.priority, known.priority))
-            if wish == known:
-                return
+        if known is not None and (max(known.at, now), known.priority) <= (max(wish.at, now), wish.priority):
+            return
         self._entries[key] = wish
         if key in self._at_work:
             return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -24,11 +24,10 @@ from mutualtls.core import (
     report,
     rotation,
     source,
-    status,
     times,
     trust,
 )
-from mutualtls.core.authority import CONFLICTING, ROTATING, Authority, AuthorityStatus
+from mutualtls.core.authority import ROTATING, Authority, AuthorityStatus
 from mutualtls.core.errors import AlreadyExistsError, AuthorityError, ConflictError, NotFoundError
 from mutualtls.core.gates import Sight
 from mutualtls.core.issue import CA
@@ -58,6 +57,10 @@ _GATE_CHECK = (timedelta(seconds=0.25), timedelta(seconds=15))
 """How often a gate is looked at: at least, and at most; between them twenty times in a soak."""
 
 
+_Story = tuple[Progress, ...]
+"""How far the replacing of a root was in a walk: in each phase that it met, at its last look. Empty: not known."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Standing:
     """What is held of one authority between two looks at it."""
@@ -72,6 +75,8 @@ class _Standing:
     task: Task | None = None
     at_it_since: datetime | None = None
     """Since when this operator has been at that task, and could sign."""
+    left_to: str | None = None
+    """Namespace of the operator that serves it, where that is another one and was said."""
     book: Book = field(default_factory=Book)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -97,11 +102,20 @@ class Authorities:
         self._clock = clock
         self._check = check
         self._standing: dict[str, _Standing] = {}
+        self._told: dict[str, Trust] = {}
 
     def trust(self, name: str) -> Trust | None:
         """What an authority offers; None where there is none of that name, or it was not looked at yet."""
         standing = self._standing.get(name)
         return standing.trust if standing else None
+
+    def is_news(self, name: str) -> bool:
+        """Tell, once, whether what an authority offers has changed since this was last asked."""
+        offered = self.trust(name)
+        before = self._told.pop(name, None)
+        if offered is not None:
+            self._told[name] = offered
+        return offered != before
 
     async def ca_for(self, name: str, *, not_after: datetime) -> CA:
         """Hand out the CA that signs leaves, after its `signsUntil` in the ledger covers `not_after`.
@@ -120,6 +134,9 @@ class Authorities:
             active = book.ledger.signer if book.ledger else None
             if standing.ca is None or book.ledger is None or active is None:
                 raise AuthorityError(Reason.AUTHORITY_NOT_READY, f"authority {name} cannot sign")
+            if generations.fingerprint(standing.ca.certificate) != active.fingerprint:
+                # The ledger has moved on, and what was to follow failed: `signsUntil` would be that of another CA.
+                raise AuthorityError(Reason.AUTHORITY_NOT_READY, f"authority {name} has yet to look who signs now")
             if not ledger.covers(active, not_after):
                 moved = ledger.extended(book.ledger, active, now=self._clock(), not_after=not_after)
                 await self._extend(name, book, moved)
@@ -133,22 +150,21 @@ class Authorities:
             message = f"the ledger of authority {name} was changed by somebody else and is read again"
             raise AuthorityError(Reason.AUTHORITY_NOT_READY, message) from error
 
-    async def reconcile(self, name: str) -> tuple[datetime | None, bool]:
-        """Bring an authority on as far as it goes now. Return when to look again, and whether identities must.
+    async def reconcile(self, name: str) -> datetime | None:
+        """Bring an authority on as far as it goes now. Return when to look again.
 
         Raises:
             ClusterError: the API server refused or could not be reached.
         """
         authority = self._store.authorities.get(name)
-        before = self.trust(name)
         if authority is None or authority.is_deleting:
             self._standing.pop(name, None)
-            return None, before is not None
-        step, told = await self._advance(authority)
-        await self._write_status(authority, step, told)
-        return self._look_again(authority, step, told), self.trust(name) != before
+            return None
+        step, story = await self._advance(authority)
+        await self._write_status(authority, step, story)
+        return self._look_again(authority, step, _last(story))
 
-    def _look_again(self, authority: Authority, step: Sign | Hold, told: Progress) -> datetime:
+    def _look_again(self, authority: Authority, step: Sign | Hold, told: Progress | None) -> datetime:
         now = self._clock()
         moments = [now + self._check]
         reads = authority.spec.root.secret_ref is not None or authority.spec.trust.additional_roots
@@ -156,38 +172,41 @@ class Authorities:
             moments.append(now + _HOLD_CHECK)
         if isinstance(step, Sign) and step.look_again is not None:
             moments.append(step.look_again)
-        if told.phase is not Phase.STABLE:
+        if told is not None and told.phase is not Phase.STABLE:
             shortest, longest = _GATE_CHECK
             soak = times.parse_duration(authority.spec.rotation.soak)
             moments.append(now + min(max(soak / 20, shortest), longest))
         return min(moments)
 
-    async def _advance(self, authority: Authority) -> tuple[Sign | Hold, Progress]:
+    async def _advance(self, authority: Authority) -> tuple[Sign | Hold, _Story]:
         """Take steps until there is nothing more to do, and note what the authority then offers."""
         standing = self._standing.get(authority.name)
         if standing is None or standing.uid != authority.uid:
             standing = _Standing(uid=authority.uid, trust=trust.of(authority, None))
         async with standing.lock:
             try:
-                step, told = await self._walk(authority, standing)
+                step, story = await self._walk(authority, standing)
             except AuthorityError as error:
-                step, told = Hold(error.reason, str(error)), Progress()
+                step, story = Hold(error.reason, str(error)), ()
         if isinstance(step, Hold) or authority.spec.suspend:
             standing.task = None  # what could not be done then is not excused for it
+        if isinstance(step, Hold) and step.reason is Reason.OTHER_OPERATOR:
+            standing.book = Book()  # it is no more than what was, and the other operator's to change
         why_not = (step.reason, step.message) if isinstance(step, Hold) else None
         standing.ca = step.ca if isinstance(step, Sign) else None
         standing.trust = trust.of(authority, standing.book.ledger, why_not=why_not)
         self._standing[authority.name] = standing
-        return step, told
+        return step, story
 
-    async def _walk(self, authority: Authority, standing: _Standing) -> tuple[Sign | Hold, Progress]:
+    async def _walk(self, authority: Authority, standing: _Standing) -> tuple[Sign | Hold, _Story]:
         if authority.fault:
-            return Hold(Reason.INVALID_SPEC, authority.fault), Progress()
+            return Hold(Reason.INVALID_SPEC, authority.fault), ()
         if why_not := await self._api.check_clock():
-            return Hold(Reason.CLOCK_SKEW, why_not), Progress()
+            return Hold(Reason.CLOCK_SKEW, why_not), ()
         if other := await self._other_operator(authority):
-            return other, Progress()
+            return other, ()
         roots = await self._additional_roots(authority, standing)
+        story: _Story = ()
         for _ in range(_MOST_STEPS):
             await self._custody.read(authority.name, standing.book)
             sight = self._store.sight_of_authority(authority.name)
@@ -196,12 +215,12 @@ class Authorities:
                 await self._copy_roots(authority, standing.book, roots)
                 view = await self._view(authority, standing, sight)
             step: Step = Write(view) if isinstance(view, Ledger) else rotation.next_step(view)
-            told = Progress() if isinstance(view, Ledger) else progress.of(view)
+            story = () if isinstance(view, Ledger) else _continued(story, progress.of(view))
             if isinstance(step, Hold | Sign):
-                return step, told
+                return step, story
             if authority.spec.suspend:
                 message = "no CA is made, replaced or deleted while spec.suspend is true"
-                return Hold(Reason.SUSPENDED, message), told
+                return Hold(Reason.SUSPENDED, message), story
             await self._take(authority, standing.book, step, view)
         raise RuntimeError(f"programming error: authority {authority.name} takes steps without end")
 
@@ -308,40 +327,74 @@ class Authorities:
         signer = root if isinstance(root, CA) else None
         return generations.certify(view.authority, announced, key, signer, now=self._clock())
 
-    async def _write_status(self, authority: Authority, step: Sign | Hold, told: Progress) -> None:
+    async def _write_status(self, authority: Authority, step: Sign | Hold, story: _Story) -> None:
         """Write the status where it differs from what is there."""
         standing = self._standing[authority.name]
+        if isinstance(step, Hold) and step.reason is Reason.OTHER_OPERATOR:
+            await self._leave_alone(authority, step, standing)
+            return
+        standing.left_to = None
         found = report.Found(
             ledger=standing.book.ledger,
             bundle_hash=standing.trust.bundle_hash if standing.trust.bundle else None,
             faults=tuple(filter(None, (standing.source_fault, *standing.roots_faults))),
             conflicts=self._store.conflicting_copies(authority),
         )
-        new = report.status_of(authority, step, told, found, now=times.rfc3339(self._clock()))
+        new = report.status_of(authority, step, _last(story), found, now=times.rfc3339(self._clock()))
         if msgspec.structs.replace(new, revision=authority.status.revision) == authority.status:
             return
+        await self._put_status(authority, new)
+        await self._tell(authority, story, new)
+
+    async def _leave_alone(self, authority: Authority, step: Hold, standing: _Standing) -> None:
+        """Say once that another operator serves an authority: that one may be there, and say otherwise."""
+        if standing.left_to != authority.operator_namespace:
+            standing.left_to = authority.operator_namespace
+            await self._put_status(authority, report.left_alone(authority, step, now=times.rfc3339(self._clock())))
+            await self._warn(authority, step.reason, step.message)
+
+    async def _put_status(self, authority: Authority, new: AuthorityStatus) -> None:
         path = f"{paths.authority(authority.name)}/status"
         metadata = await self._api.patch(path, report.status_patch(authority.uid, new))
         self._store.note_authority_status(authority.name, new, metadata)
-        await self._tell(authority, step, new)
 
-    async def _tell(self, authority: Authority, step: Sign | Hold, new: AuthorityStatus) -> None:
-        """Log what changed, and post an Event for each phase that begins."""
-        before, after = authority.status.condition(ROTATING), new.condition(ROTATING)
-        if after is not None and after.reason != (before.reason if before else Phase.STABLE):
-            logger.warning(
-                "the replacing of a root goes on",
-                extra={"authority": authority.name, "phase": after.reason, "why": after.message},
-            )
-            note = after.message or "one root is trusted, and signs"
-            await self._announcer.about_authority(authority, after.reason, note)
-        conflict = new.condition(CONFLICTING)
-        if conflict is not None and new.has_conflict and not authority.status.has_conflict:
-            logger.warning("a bundle cannot be written", extra={"authority": authority.name, "why": conflict.message})
-            await self._announcer.warn_of_authority(authority, conflict.reason, conflict.message)
-        ready = (authority.status.condition(status.READY), new.condition(status.READY))
-        if ready[0] is None or ready[1] is None or ready[0].reason != ready[1].reason or isinstance(step, Hold):
-            _log_change(authority, step)
+    async def _tell(self, authority: Authority, story: _Story, new: AuthorityStatus) -> None:
+        """Log, and tell by an Event, which phases have begun, and what people should see to."""
+        for before, told in _begun(story, authority.status):
+            note = report.phase_begun(told, before)
+            is_smooth = before is None or not (before.gate.forced or before.gate.excused)
+            extra = {"authority": authority.name, "phase": told.phase, "why": note}
+            logger.warning("the replacing of a root goes on", extra=extra)
+            await self._announcer.about_authority(authority, told.phase, note, is_warning=not is_smooth)
+        for reason, message in report.alarms(authority.status, new).items():
+            await self._warn(authority, reason, message)
+        if report.is_able(new) and not report.is_able(authority.status):
+            logger.info("authority signs", extra={"authority": authority.name})
+
+    async def _warn(self, authority: Authority, reason: str, message: str) -> None:
+        extra = {"authority": authority.name, "reason": reason, "why": message}
+        logger.warning("authority needs attention", extra=extra)
+        await self._announcer.about_authority(authority, reason, message, is_warning=True)
+
+
+def _continued(story: _Story, told: Progress) -> _Story:
+    """Add a look to a story, in place of one before it in the same phase."""
+    is_same = bool(story) and story[-1].phase is told.phase
+    return (*(story[:-1] if is_same else story), told)
+
+
+def _last(story: _Story) -> Progress | None:
+    return story[-1] if story else None
+
+
+def _begun(story: _Story, old: AuthorityStatus) -> Iterator[tuple[Progress | None, Progress]]:
+    """List the phases that the status does not tell of yet, each after the one before it, where that is known."""
+    said = old.condition(ROTATING)
+    phase, before = said.reason if said else Phase.STABLE, None
+    for told in story:
+        if told.phase != phase:
+            yield before, told
+        phase, before = told.phase, told
 
 
 def _at_it_since(standing: _Standing, task: Task | None, now: datetime) -> datetime | None:
@@ -356,15 +409,3 @@ async def generate(kind: KeyType) -> PrivateKey:
     if kind.is_slow:
         return await asyncio.to_thread(keys.generate, kind)
     return keys.generate(kind)
-
-
-def _log_change(authority: Authority, step: Sign | Hold) -> None:
-    if isinstance(step, Hold):
-        logger.warning(
-            "authority cannot sign",
-            extra={"authority": authority.name, "reason": step.reason, "why": step.message},
-        )
-    elif step.lost:
-        logger.warning("a CA key is lost", extra={"authority": authority.name, "why": step.lost})
-    else:
-        logger.info("authority signs", extra={"authority": authority.name})

@@ -1,7 +1,7 @@
 """Kubernetes Events about identities and authorities, for `kubectl describe`.
 
 One when something was healed, refused or re-issued for another reason than its time; none for a first issuance or a
-renewal. One for each phase in the replacing of a root.
+renewal. One for each phase in the replacing of a root, and a warning for what people should see to about an authority.
 """
 
 from __future__ import annotations
@@ -40,13 +40,10 @@ class Announcer:
         """Tell of something that cannot be done."""
         await self._post(_of_identity(identity), "Warning", reason, note, action="Refuse")
 
-    async def about_authority(self, authority: Authority, reason: str, note: str) -> None:
-        """Tell of a phase in the replacing of a root."""
-        await self._post(_of_authority(authority), "Normal", reason, note, action="Rotate")
-
-    async def warn_of_authority(self, authority: Authority, reason: str, note: str) -> None:
-        """Tell of something that cannot be done for an authority."""
-        await self._post(_of_authority(authority), "Warning", reason, note, action="Publish")
+    async def about_authority(self, authority: Authority, reason: str, note: str, *, is_warning: bool) -> None:
+        """Tell of a phase in the replacing of a root, or of what people should see to."""
+        kind: Literal["Normal", "Warning"] = "Warning" if is_warning else "Normal"
+        await self._post(_of_authority(authority), kind, reason, note, action="Rotate")
 
     async def _post(
         self, regarding: dict[str, str], kind: Literal["Normal", "Warning"], reason: str, note: str, *, action: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,7 +36,7 @@ from mutualtls.core.plan import Decision
 from mutualtls.core.reasons import Reason
 from mutualtls.core.trust import Trust
 from mutualtls.events import Announcer
-from mutualtls.history import Mends, Pace, Places
+from mutualtls.history import Mends, Places, Turns
 from mutualtls.kube import paths
 from mutualtls.kube.api import API
 from mutualtls.kube.passwords import Passwords
@@ -53,6 +54,8 @@ _WORKERS_A_PLACE = 4
 
 _PLACE_RETRY = timedelta(seconds=10)
 """When who stands in line for that looks again at the latest."""
+
+_LEAST_BETWEEN_TURNS = timedelta(seconds=0.05)
 
 _PLANNED = frozenset({Reason.RENEWAL_DUE, Reason.ISSUER_REPLACED})
 """Reasons for a new leaf that are no news."""
@@ -79,7 +82,7 @@ class Reconciler:
         self._announcer = announcer
         self._settings = settings
         self._clock = clock
-        self._paces: dict[str, Pace] = defaultdict(Pace)
+        self._turns: dict[str, Turns] = defaultdict(Turns)
         self._mends = Mends(settings.contest_window)
         self._places = Places(max(1, settings.workers // _WORKERS_A_PLACE))
         self._passwords = Passwords(api, store)
@@ -112,11 +115,15 @@ class Reconciler:
                 return await self._reconcile_identity(key.name)
             case Kind.BUNDLE:
                 return await self._publish(*key.name.split("/"))
+            case Kind.TURNS:
+                return self._grant_turns(key.name)
             case Kind.AUTHORITY:
-                look_again, is_changed = await self._authorities.reconcile(key.name)
-                if is_changed:
-                    self._wake_all(key.name)
-                return look_again
+                try:
+                    return await self._authorities.reconcile(key.name)
+                finally:
+                    # Also where its status could not be written: that comes again, this would not.
+                    if self._authorities.is_news(key.name):
+                        self._wake_all(key.name)
 
     def _wake_all(self, authority: str) -> None:
         """Have all looked at that depends on an authority."""
@@ -180,24 +187,39 @@ class Reconciler:
             await self._know_namespace(identity.namespace)
             await self._passwords.learn(identity, now=self._clock())
             seen, decision = self._decide(identity)
+            if seen is None and decision.reason is Reason.AUTHORITY_NOT_READY and _ready(identity.status) is not None:
+                return None  # what there is to say of it is said by the operator that serves it
             if seen is None or decision.action is Action.NOTHING:
                 return await self._settle(identity, seen, decision)
-            if decision.reason is Reason.ISSUER_REPLACED and (turn := self._turn(seen)):
-                return turn
             if not _makes_slow_key(seen, decision):
                 await self._act(seen, decision)
             elif not await self._act_in_place(seen, decision):
                 return seen.now + _PLACE_RETRY
         raise RuntimeError(f"programming error: {name} is never settled, last for {decision.reason}")
 
-    def _turn(self, seen: Seen) -> datetime | None:
-        """Tell when it is an identity's turn to have a new leaf; None when it is now."""
-        pace = seen.trust.pace
-        return self._paces[seen.trust.name].turn(seen.identity.key, seen.now, per_second=pace) if pace else None
+    def _has_turn(self, o: Observed, decision: Decision) -> bool:
+        """Tell whether an identity may have a new leaf now. One of many waits for its turn."""
+        turns = self._turns[o.trust.name]
+        if o.trust.pace is None or not plan.is_one_of_many(o, decision):
+            turns.done(o.identity.key)
+            return True
+        has_turn = turns.has(o.identity.key, o.facts.not_after, o.now)
+        if not has_turn:
+            self._agenda.put(Key(Kind.TURNS, o.trust.name), at=o.now + _between_turns(o.trust.pace))
+        return has_turn
+
+    def _grant_turns(self, authority: str) -> datetime | None:
+        """Have those of an authority's identities looked at whose turn it is to have a new leaf."""
+        turns, trust, now = self._turns[authority], self._authorities.trust(authority), self._clock()
+        if trust is None or trust.pace is None:
+            return None  # whoever changed that has woken all
+        for name in turns.grant(now, per_second=trust.pace):
+            self.wake(name, priority=Priority.REISSUE)
+        return None if turns.is_over else now + _between_turns(trust.pace)
 
     async def _act_in_place(self, seen: Seen, decision: Decision) -> bool:
         """Do what takes long if there is a place for it. Whoever is next in line is woken when it was done."""
-        if not self._places.take(seen.identity.key):
+        if not self._places.take(seen.identity.key, is_urgent=plan.is_first(seen)):
             return False
         try:
             await self._act(seen, decision)
@@ -234,6 +256,8 @@ class Reconciler:
         trust = self._authorities.trust(identity.spec.authority)
         if trust is None:
             return None, plan.without_authority(identity.spec.authority)
+        if trust.why_not is not None and trust.why_not[0] is Reason.OTHER_OPERATOR:
+            return None, plan.left_to_another(trust)
         namespace = self._store.namespaces.get(identity.namespace)
         seen = self._see(identity, trust)
         try:
@@ -241,7 +265,13 @@ class Reconciler:
         except SpecError as error:
             return seen, plan.refused(seen, error)
         observed = self._observe(seen, wanted)
-        return observed, plan.decide(
+        decision = self._plan(observed)
+        if not self._has_turn(observed, decision):
+            decision = self._plan(replace(observed, postponed=decision.reason))
+        return observed, decision
+
+    def _plan(self, observed: Observed) -> Decision:
+        return plan.decide(
             observed,
             conflict_retry=self._settings.conflict_retry,
             sweep=self._settings.sweep,
@@ -390,10 +420,13 @@ class Reconciler:
         asked = times.validity(o.now, o.wanted.duration, within=o.trust.signing.validity if o.trust.signing else None)
         ca = await self._authorities.ca_for(o.trust.name, not_after=asked.not_after)
         key = kept or await generate(o.wanted.key)
+        if self._authorities.trust(o.trust.name) != o.trust:
+            return  # it has moved on meanwhile: the next look decides by the signer and the bundle of now
         leaf = issue.leaf(key.public_key(), ca, names=o.wanted.names, usages=o.wanted.usages, validity=asked)
         chain, ca_pem = issue.to_pem(leaf, *ca.chain), o.trust.bundle
         made = facts.of_leaf(leaf, intermediates=ca.chain, encoding=o.wanted.encoding, ca=ca_pem)
-        made = facts.with_times(made, o.facts if o.has_facts else None, now=o.now, is_first=plan.is_first(o))
+        before = o.facts if o.has_facts else None
+        made = facts.with_times(made, before, now=self._api.latest(), is_first=plan.is_first(o))
         made, further = _further(o, made, key, [leaf, *ca.chain], opened)
         files = render.Files(key=keys.to_pem(key, o.wanted.encoding), chain=chain, ca=ca_pem, further=further)
         found = self._record(o)
@@ -555,6 +588,11 @@ class Reconciler:
                 "ca": made.issuer_key_id,
             },
         )
+
+
+def _between_turns(per_second: int) -> timedelta:
+    """Tell how often turns are granted: one by one at a slow pace, a few at a time at a fast one."""
+    return max(timedelta(seconds=1) / per_second, _LEAST_BETWEEN_TURNS)
 
 
 def _makes_slow_key(seen: Seen, decision: Decision) -> bool:

@@ -225,15 +225,29 @@ def test_a_more_urgent_wish_moves_a_key_forward_that_waits_already() -> None:
 
 
 def test_a_less_urgent_wish_moves_no_key_back() -> None:
-    """Nor is one that comes earlier less urgent than what it stands for."""
+    """Of those that are due."""
 
     async def scene(agenda: Agenda, clock: Clock) -> None:
-        agenda.put(A, priority=Priority.FIRST, at=NOW + SECOND)
+        agenda.put(A, priority=Priority.FIRST)
         agenda.put(A, priority=Priority.REISSUE)
         agenda.put(B, priority=Priority.RENEWAL)
         clock.now += SECOND
 
         assert [A, B] == await taken(agenda)
+
+    play(scene)
+
+
+def test_what_is_to_be_done_later_makes_nothing_urgent_now() -> None:
+    """Everything has a renewal before it: thousands that are re-issued would else stand before one that is due."""
+
+    async def scene(agenda: Agenda, clock: Clock) -> None:
+        agenda.put(A, priority=Priority.RENEWAL, at=NOW + HOUR)
+        agenda.put(A, priority=Priority.REISSUE)
+        clock.now += SECOND
+        agenda.put(B, priority=Priority.RENEWAL)
+
+        assert [B, A] == await taken(agenda)
 
     play(scene)
 

@@ -102,7 +102,7 @@ def test_5_a_workload_that_does_not_reload_is_waited_for() -> None:
     patience = Patience(since=NOW, soak=MINUTE, excuse=NOW + DAY)
 
     assert not gates.published(sight, "new", patience, now=NOW + DAY - SECOND).is_open
-    assert not gates.replaced(sight, ("old",), patience, now=NOW + DAY - SECOND).is_open
+    assert not gates.replaced(sight, ("old",), patience, root="root 1", now=NOW + DAY - SECOND).is_open
 
 
 def test_6_running_again_overwrites_no_ca() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from core.builders import HOUR, MINUTE, NOW, SECOND
 from mutualtls.core import gates
-from mutualtls.core.gates import Carrier, Gate, Leaf, Patience, Sight, Workload
+from mutualtls.core.gates import Carrier, Deadline, Gate, Leaf, Patience, Sight, Workload
 
 SOAK, EXCUSE = 4 * HOUR, HOUR
 PATIENCE = Patience(since=NOW, soak=SOAK, excuse=NOW + EXCUSE)
@@ -71,14 +72,43 @@ def test_what_lags_is_named_and_then_excused(sight: Sight) -> None:
     assert (False, NOW + SOAK) == (then.is_open, then.until)
 
 
+AT_ONCE = Deadline(at=NOW + MINUTE, why="root 1 ends")
+
+
 def test_a_gate_opens_at_the_latest_at_its_deadline() -> None:
     """Whatever is not done is excused."""
-    hasty = Patience(since=NOW, soak=SOAK, excuse=NOW + EXCUSE, latest=NOW + MINUTE)
+    hasty = replace(PATIENCE, latest=AT_ONCE)
 
     assert not gates.published(carriers(OLD), NEW, hasty, now=NOW + MINUTE - SECOND).is_open
-    assert Gate(is_open=True, excused=("secret shop/0",)) == gates.published(
+    assert Gate(is_open=True, excused=("secret shop/0",), forced="root 1 ends") == gates.published(
         carriers(OLD), NEW, hasty, now=NOW + MINUTE
     )
+
+
+def test_a_deadline_for_laggards_leaves_the_soak() -> None:
+    """They are excused as if their time had come."""
+    hasty = replace(PATIENCE, deadline=AT_ONCE)
+    before, then, opened = (
+        gates.published(carriers(OLD), NEW, hasty, now=NOW + after) for after in (MINUTE - SECOND, MINUTE, SOAK)
+    )
+
+    assert (NOW + MINUTE, ("secret shop/0",)) == (before.until, before.laggards)
+    assert (NOW + SOAK, ("secret shop/0",), "root 1 ends") == (then.until, then.excused, then.forced)
+    assert (True, ()) == (opened.is_open, opened.laggards)
+
+
+@pytest.mark.parametrize(
+    ("sight", "patience", "after"),
+    [
+        pytest.param(carriers(NEW), replace(PATIENCE, latest=AT_ONCE), SOAK, id="the soak has passed, too"),
+        pytest.param(carriers(OLD), replace(PATIENCE, deadline=AT_ONCE), SOAK, id="excused by now, too"),
+        pytest.param(carriers(NEW), replace(PATIENCE, deadline=AT_ONCE), MINUTE, id="nobody lags"),
+        pytest.param(carriers(OLD), PATIENCE, SOAK, id="no deadline"),
+    ],
+)
+def test_what_would_have_opened_anyway_is_not_forced(sight: Sight, patience: Patience, after: timedelta) -> None:
+    """Nobody is told of a deadline that changed nothing."""
+    assert "" == gates.published(sight, NEW, patience, now=NOW + after).forced
 
 
 @pytest.mark.parametrize("gate", ["published", "replaced"])
@@ -89,7 +119,7 @@ def test_a_workload_that_is_not_rolled_is_waited_for(gate: str) -> None:
     found = (
         gates.published(sight, NEW, PATIENCE, now=now)
         if gate == "published"
-        else gates.replaced(sight, {"a"}, PATIENCE, now=now)
+        else gates.replaced(sight, {"a"}, PATIENCE, root="root 1", now=now)
     )
 
     assert ("deployment shop/orders",) == found.laggards
@@ -112,7 +142,9 @@ REPLACED = [
 @pytest.mark.parametrize(("sight", "opens"), REPLACED)
 def test_leaves_are_replaced(sight: Sight, opens: timedelta) -> None:
     """The soak counts from the last of them."""
-    before, then = (gates.replaced(sight, {"a"}, PATIENCE, now=NOW + opens - less) for less in (SECOND, 0 * SECOND))
+    before, then = (
+        gates.replaced(sight, {"a"}, PATIENCE, root="root 1", now=NOW + opens - less) for less in (SECOND, 0 * SECOND)
+    )
 
     assert (False, True) == (before.is_open, then.is_open)
 
@@ -129,7 +161,9 @@ def test_leaves_are_replaced(sight: Sight, opens: timedelta) -> None:
 )
 def test_which_leaves_lag(sight: Sight, *, lags: bool) -> None:
     """All that live, or may."""
-    assert (("secret shop/0",) if lags else ()) == gates.replaced(sight, {"a"}, PATIENCE, now=NOW).laggards
+    assert (("secret shop/0",) if lags else ()) == gates.replaced(
+        sight, {"a"}, PATIENCE, root="root 1", now=NOW
+    ).laggards
 
 
 # A root that goes, and time
@@ -144,7 +178,7 @@ def test_which_leaves_lag(sight: Sight, *, lags: bool) -> None:
             MINUTE,
             Gate(
                 is_open=False,
-                waits_for="the old root out of every bundle",
+                waits_for="root 1 out of every bundle",
                 laggards=("secret shop/1",),
                 until=NOW + EXCUSE,
             ),
@@ -155,7 +189,7 @@ def test_which_leaves_lag(sight: Sight, *, lags: bool) -> None:
 )
 def test_a_root_is_out_of_every_bundle(sight: Sight, after: timedelta, found: Gate) -> None:
     """No soak follows: trusting too much for a while fails no handshake."""
-    assert found == gates.removed(sight, NEW, PATIENCE, now=NOW + after)
+    assert found == gates.removed(sight, NEW, PATIENCE, root="root 1", now=NOW + after)
 
 
 @pytest.mark.parametrize(

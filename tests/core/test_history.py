@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
 from core.builders import MINUTE, NOW, SECOND
 from mutualtls.core.checks import Contest
-from mutualtls.history import Mends, Pace, Places
+from mutualtls.history import Mends, Places, Turns
 
 WINDOW = 10 * MINUTE
 
@@ -110,49 +110,75 @@ def test_a_contest_of_one_is_none_of_another() -> None:
     assert contest(mended(*THREE), now=THREE[2], key="shop/payments") is None
 
 
-# Pace
+# Turns
+
+
+def waiting(*ends: int) -> Turns:
+    """Turns for which identities wait whose leaves end after so many minutes, each called by them."""
+    turns = Turns()
+    for end in ends:
+        assert not turns.has(str(end), NOW + end * MINUTE, NOW)
+    return turns
 
 
 def test_turns_come_at_a_pace() -> None:
-    """The first at once, and then so many a second."""
-    pace = Pace()
-    turns = [pace.turn(f"{number}", NOW, per_second=50) for number in range(101)]
+    """So many a second, and nobody's but who waits."""
+    turns = waiting(*range(100))
 
-    assert turns[0] is None
-    assert [NOW + number * SECOND / 50 for number in range(1, 101)] == turns[1:]
-
-
-def test_whoever_asked_once_keeps_the_turn() -> None:
-    """However often it asks, and whoever comes later."""
-    pace = Pace()
-    pace.turn("first", NOW, per_second=1)
-
-    assert NOW + SECOND == pace.turn("second", NOW, per_second=1)
-    assert NOW + 2 * SECOND == pace.turn("third", NOW, per_second=1)
-    assert NOW + SECOND == pace.turn("second", NOW + SECOND / 2, per_second=1)
-    assert pace.turn("second", NOW + SECOND, per_second=1) is None
-    assert NOW + 2 * SECOND == pace.turn("third", NOW + SECOND, per_second=1)
+    assert [0, 25, 25, 50, 0] == [
+        len(turns.grant(NOW + seconds * SECOND, per_second=50)) for seconds in (0, 0.5, 1, 2, 3)
+    ]
+    assert turns.is_over
 
 
-def test_a_turn_is_had_once() -> None:
-    """Who comes again stands at the end."""
-    pace = Pace()
+def test_whose_leaf_ends_soonest_comes_first() -> None:
+    """Whoever asked before, also where others wait already."""
+    turns = waiting(3, 1, 2)
+    first = turns.grant(NOW + SECOND, per_second=1)
+    turns.has("0", NOW, NOW + SECOND)
 
-    assert pace.turn("first", NOW, per_second=1) is None
-    assert NOW + SECOND == pace.turn("first", NOW, per_second=1)
+    assert ["1"] == first
+    assert ["0", "2"] == turns.grant(NOW + 2 * SECOND, per_second=2)
 
 
-@pytest.mark.parametrize("late", [pytest.param(SECOND, id="on time"), pytest.param(MINUTE, id="late")])
-def test_who_comes_late_has_the_turn_still(late: timedelta) -> None:
-    """And turns that nobody used are not saved up."""
-    pace = Pace()
-    pace.turn("first", NOW, per_second=1)
-    pace.turn("second", NOW, per_second=1)
+def test_a_turn_is_had_until_it_is_done() -> None:
+    """So that what fails can be tried again; who then comes again waits again."""
+    turns = waiting(1)
+    turns.grant(NOW + SECOND, per_second=1)
 
-    assert pace.turn("second", NOW + late, per_second=1) is None
-    later = NOW + late + MINUTE
-    assert pace.turn("third", later, per_second=1) is None
-    assert later + SECOND == pace.turn("fourth", later, per_second=1)
+    assert [True, True] == [turns.has("1", NOW + MINUTE, NOW + SECOND) for _ in range(2)]
+    turns.done("1")
+    assert not turns.has("1", NOW + MINUTE, NOW + SECOND)
+
+
+def test_who_needs_no_turn_any_more_takes_none() -> None:
+    """It was renewed meanwhile, say."""
+    turns = waiting(1, 2)
+    turns.done("1")
+
+    assert ["2"] == turns.grant(NOW + SECOND, per_second=1)
+    assert turns.is_over
+
+
+def test_who_comes_again_for_another_leaf_stands_where_that_one_ends() -> None:
+    """Not where the one before did."""
+    turns = waiting(1, 2)
+    turns.done("1")
+    turns.has("1", NOW + 3 * MINUTE, NOW)
+
+    assert ["2", "1"] == turns.grant(NOW + SECOND, per_second=2)
+
+
+@pytest.mark.parametrize("idle", [pytest.param(False, id="somebody waits"), pytest.param(True, id="nobody waits")])
+def test_turns_are_not_saved_up(*, idle: bool) -> None:
+    """A minute later no more than a second's are given at once."""
+    turns = waiting() if idle else waiting(0)
+    later = NOW + MINUTE
+    for number in range(1, 5):
+        turns.has(str(number), NOW + number * MINUTE, later if idle else NOW)
+
+    assert (0 if idle else 2) == len(turns.grant(later, per_second=2))
+    assert 2 == len(turns.grant(later + SECOND, per_second=2))
 
 
 # Places
@@ -177,6 +203,15 @@ def test_who_came_by_itself_stands_in_line_no_more() -> None:
     assert "b" == places.leave()
     assert places.take("c")
     assert places.leave() is None
+
+
+def test_who_is_urgent_comes_first() -> None:
+    """A first issuance, before all those that are made anew."""
+    places = Places(1)
+    taken = [places.take("a"), places.take("b"), places.take("first", is_urgent=True), places.take("c")]
+
+    assert [True, False, False, False] == taken
+    assert ["first", "b", "c"] == [places.leave() for _ in range(3)]
 
 
 def test_a_place_is_not_lost_by_who_does_not_come() -> None:

@@ -688,6 +688,69 @@ def test_leaves_of_a_replaced_ca_are_replaced(changes: tuple[Change, ...], actio
     assert (action, reason, True) == (decision.action, decision.reason, decision.is_ready)
 
 
+# Turns
+
+
+def waits_for(reason: Reason) -> Change:
+    """Have a new leaf be due whose turn it is not."""
+    return lambda o: replace(o, postponed=reason)
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "reason"),
+    [
+        pytest.param((replaced,), Action.NOTHING, Reason.ISSUED, id="nothing else"),
+        pytest.param((replaced, due), Action.ISSUE, Reason.RENEWAL_DUE, id="due"),
+        pytest.param((replaced, expired), Action.ISSUE, Reason.EXPIRED, id="expired"),
+        pytest.param((replaced, ordered), Action.ISSUE, Reason.REISSUE_ORDERED, id="ordered"),
+        pytest.param((trusting(NEW_BUNDLE), replaced), Action.WRITE_BUNDLE, Reason.BUNDLE_OLD, id="new bundle"),
+    ],
+)
+def test_who_waits_for_a_turn_lacks_nothing_else(changes: tuple[Change, ...], action: Action, reason: Reason) -> None:
+    """Above all not the bundle, nor a renewal before its certificate ends."""
+    decision = decide(after(*changes, waits_for(Reason.ISSUER_REPLACED)))
+
+    assert (action, reason, True) == (decision.action, decision.reason, decision.is_ready or reason is Reason.EXPIRED)
+
+
+def test_who_waits_for_a_turn_is_looked_at_when_a_renewal_is_due() -> None:
+    """However long the line is."""
+    o = after(replaced, waits_for(Reason.ISSUER_REPLACED))
+
+    assert o.renewal_time == decide(o).look_again
+
+
+def asked_for(o: Observed) -> Observed:
+    """Have the status tell of an earlier spec."""
+    return replace(o, identity=msgspec.structs.replace(o.identity, generation=o.identity.generation + 1))
+
+
+def looked_at(o: Observed) -> Observed:
+    """Have the status tell of this very spec."""
+    status = msgspec.structs.replace(o.identity.status, observed_generation=o.identity.generation)
+    return replace(o, identity=msgspec.structs.replace(o.identity, status=status))
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_one_of_many"),
+    [
+        pytest.param((looked_at, replaced), True, id="its CA was replaced"),
+        pytest.param((looked_at, asked_for, replaced), True, id="its CA was replaced, and its spec is new"),
+        pytest.param((looked_at, renamed), True, id="other names, by the authority"),
+        pytest.param((looked_at, asked_for, renamed), False, id="other names, by its own spec"),
+        pytest.param((looked_at, due), False, id="due"),
+        pytest.param((looked_at, missing), False, id="missing"),
+        pytest.param((looked_at,), False, id="settled"),
+        pytest.param((looked_at, suspended, replaced), False, id="suspended"),
+    ],
+)
+def test_what_is_made_anew_in_turn(changes: tuple[Change, ...], *, is_one_of_many: bool) -> None:
+    """Where the authority has changed, thousands may be: nobody who asks for something of his own waits for them."""
+    o = after(*changes)
+
+    assert is_one_of_many is plan.is_one_of_many(o, decide(o))
+
+
 # A Secret of another name than before
 
 

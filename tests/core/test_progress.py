@@ -12,9 +12,11 @@ from core.builders import DAY, NOW, Home, authority
 from core.fleet import Fleet, fleet
 from core.test_phases import at_phase
 from core.test_source import of_root
-from mutualtls.core import labels, orders, progress
+from mutualtls.core import labels, orders, phases, progress, times
+from mutualtls.core.generations import CAId
 from mutualtls.core.ledger import Compromise, Role
 from mutualtls.core.orders import Approve, Phase, Replace
+from mutualtls.core.steps import Sign
 
 ROTATE_ROOT, ROTATE_ISSUING, ROLL_BACK = labels.ROTATE_ROOT, labels.ROTATE_ISSUING, labels.ROLL_BACK
 
@@ -110,11 +112,50 @@ def test_what_is_not_obeyed_is_said(order: Callable[[Fleet], dict[str, Any]], sa
     assert expected == not_obeyed(made)
 
 
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.STABLE])
+def test_nothing_is_said_of_an_order_that_is_being_obeyed(phase: Phase) -> None:
+    """Until it is over; neither of one to replace the root, nor of one to roll that back."""
+    made = at_phase(phase)
+    assert made.of.orders.rotate_root is not None
+
+    assert {} == not_obeyed(made)
+
+
+def test_an_order_that_was_obeyed_is_said_to_be() -> None:
+    """As it may stay where it is."""
+    made = at_phase(Phase.RETIRING)
+    made.run_until(Phase.STABLE)
+
+    assert {ROTATE_ROOT: "root 2 was made already"} == not_obeyed(made)
+
+
 def test_an_order_for_another_root_waits_while_one_is_replaced() -> None:
-    """And says so; nor is anything said of an order that was obeyed until it is over."""
+    """And says so."""
     made = at_phase(Phase.PUBLISHING)
+    made.order(rotate_root=Replace(fingerprint=made.root(2).fingerprint, number=3))
 
     assert {ROTATE_ROOT: "waits, as the root is being replaced (phase Publishing)"} == not_obeyed(made)
+
+
+def test_an_issuing_ca_is_not_replaced_without_the_key_of_its_root() -> None:
+    """Which is why, and is said."""
+    made = fleet("a")
+    made.order(rotate_issuing=orders.parse(dict(made.told.orders)).rotate_issuing)
+    made.home.lose((Role.ROOT, 1))
+
+    assert {ROTATE_ISSUING: "the key of root 1 is gone"} == not_obeyed(made)
+
+
+def test_after_a_roll_back_it_is_said_when_the_root_is_replaced_by_itself() -> None:
+    """Late, and nobody would know else."""
+    made = at_phase(Phase.REMOVING)
+    made.run_until(Phase.STABLE)
+    begins = times.rfc3339(phases.automatic_start(made.of, made.ledger, made.root(1)))
+
+    assert f"after a roll-back, root 1 is not replaced by itself before {begins}" == made.told.note
+    made.rotate()
+    made.settle()
+    assert "" == made.told.note
 
 
 def test_an_outside_root_is_not_replaced_by_order() -> None:
@@ -125,9 +166,41 @@ def test_an_outside_root_is_not_replaced_by_order() -> None:
     told = progress.of(home.view(msgspec.structs.replace(of, orders=order), now=NOW + DAY))
 
     assert ROTATE_ROOT not in dict(told.orders)
-    assert ["the root is an outside one: put another CA into the Secret that spec.root.secretRef names"] == [
-        one.message for one in told.not_obeyed
+    assert [f"the root is an outside one: {PUT_ANOTHER}"] == [one.message for one in told.not_obeyed]
+
+
+PUT_ANOTHER = "put another CA into the Secret that spec.root.secretRef names"
+
+
+@pytest.mark.parametrize("ca", [(Role.ROOT, 1), (Role.ISSUING, 1)])
+def test_an_outside_root_that_stays_trusted_is_never_reported_as_dealt_with(ca: CAId) -> None:
+    """Whichever of its CAs is named: nobody can make another root here."""
+    home, of = Home(source=of_root()), authority(root={"secretRef": {"name": "corp"}}, trustDomain="corp")
+    home.walk(of)
+    told = Compromise(fingerprint=home.recorded(ca).fingerprint)
+    after = msgspec.structs.replace(of, orders=orders.Orders(compromised=(told,)))
+    home.walk(after)
+
+    assert [f"root 1 is an outside one and stays trusted: {PUT_ANOTHER}, under another root"] == [
+        one.message for one in progress.of(home.view(after, now=NOW + DAY)).not_obeyed
     ]
+
+
+def test_an_outside_root_is_not_given_up_for_one_of_ours() -> None:
+    """It is said what to do instead, by the order and by what holds the authority up."""
+    home, of = Home(source=of_root()), authority(root={"secretRef": {"name": "corp"}}, trustDomain="corp")
+    home.walk(of)
+    home.lose((Role.ROOT, 1))
+    home.source = None
+    order = orders.Orders(abandon=frozenset({home.recorded((Role.ROOT, 1)).fingerprint}))
+    after = msgspec.structs.replace(of, orders=order)
+
+    assert [f"the root is an outside one: {PUT_ANOTHER}"] == [
+        one.message for one in progress.of(home.view(after, now=NOW + DAY)).not_obeyed
+    ]
+    step = home.walk(after)
+    assert isinstance(step, Sign)
+    assert f"the key of root 1 is gone: restore its Secret from a backup, or {PUT_ANOTHER}" == step.lost
 
 
 def test_before_there_is_a_root_only_unreadable_orders_are_told() -> None:

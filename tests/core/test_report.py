@@ -33,11 +33,16 @@ WAITS = Progress(
     orders=(("mutualtls.dev/roll-back", "ab"),),
     not_obeyed=(NotObeyed(order="mutualtls.dev/approve", value="cd/Signing", message="no such root"),),
 )
+OPEN = Progress(phase=Phase.SIGNING, gate=Gate(is_open=True))
 BRIEF = Progress(phase=Phase.RETIRING, gate=Gate(is_open=False, waits_for="the old root to go"))
 
 
 def told(
-    step: Sign | Hold = SIGNS, progress: Progress = STABLE, of: Authority | None = None, now: str = AT, **found: Any
+    step: Sign | Hold = SIGNS,
+    progress: Progress | None = STABLE,
+    of: Authority | None = None,
+    now: str = AT,
+    **found: Any,
 ) -> AuthorityStatus:
     """The status of an authority, of which something was found."""
     return report.status_of(of or authority(), step, progress, dataclasses.replace(NOTHING, **found), now=now)
@@ -70,6 +75,13 @@ CONDITIONS = [
     pytest.param(
         told(progress=WAITS), "Rotating", ("True", "Publishing", "waits for the new bundle"), id="a root is replaced"
     ),
+    pytest.param(
+        told(progress=Progress(note="later")), "Rotating", ("False", "Stable", "later"), id="something is to be known"
+    ),
+    pytest.param(
+        told(progress=OPEN), "Rotating", ("True", "Signing", "waits for spec.suspend to be false"), id="it is suspended"
+    ),
+    pytest.param(told(progress=None), "Rotating", ("False", "Stable", ""), id="it was never known how far it is"),
     pytest.param(told(), "Drifted", ("False", "AsAsked", ""), id="as asked"),
     pytest.param(
         told(faults=("no root", "no key")), "Drifted", ("True", "SourceInvalid", "no root; no key"), id="faulty sources"
@@ -105,15 +117,102 @@ def test_a_lost_key_stays_told_while_something_else_holds_it_up() -> None:
     assert ("True", "KeyLost", "the key is gone") == condition(told(HELD, of=before), "KeyLost")
 
 
+@pytest.mark.parametrize("held", [HELD, Hold(Reason.CA_UNREADABLE, "restore it")])
+def test_how_far_a_rotation_is_stays_told_while_it_is_not_known(held: Hold) -> None:
+    """A wrong clock says nothing of it, and nobody is to believe that it is over."""
+    before = told(progress=WAITS)
+    after = told(held, None, of=msgspec.structs.replace(authority(), status=before), now=LATER)
+
+    assert condition(before, "Rotating") == condition(after, "Rotating")
+    assert (before.next, before.orders) == (after.next, after.orders)
+    assert "False" == condition(after, "Ready")[0]
+
+
+def test_who_is_left_to_another_operator_is_told_nothing_else() -> None:
+    """That one may be there, and know better."""
+    before = told(progress=WAITS, ledger=default_signer().ledger)
+    held = Hold(Reason.OTHER_OPERATOR, "hand it over")
+    after = report.left_alone(msgspec.structs.replace(authority(), status=before), held, now=LATER)
+
+    assert ("False", "OtherOperator", "hand it over") == condition(after, "Ready")
+    assert before.generations == after.generations
+    assert condition(before, "Rotating") == condition(after, "Rotating")
+    assert before.next == after.next
+
+
+EXCUSED = Gate(is_open=True, excused=("secret shop/b", "secret shop/a"))
+SIGNING = Progress(phase=Phase.SIGNING, gate=Gate(is_open=False, waits_for="every certificate to be replaced"))
+
+
+@pytest.mark.parametrize(
+    ("progress", "before", "said"),
+    [
+        pytest.param(SIGNING, None, "waits for every certificate to be replaced", id="nothing is known of before"),
+        pytest.param(
+            SIGNING,
+            Progress(phase=Phase.PUBLISHING, gate=EXCUSED),
+            "waits for every certificate to be replaced; without secret shop/a, secret shop/b, which could not be "
+            "brought up to date",
+            id="some were excused",
+        ),
+        pytest.param(
+            SIGNING,
+            Progress(phase=Phase.PUBLISHING, gate=Gate(is_open=True, forced="root 1 ends")),
+            "waits for every certificate to be replaced; begun all the same, as root 1 ends",
+            id="by a deadline",
+        ),
+        pytest.param(STABLE, BRIEF, "one root is trusted, and signs", id="it is over"),
+        pytest.param(Progress(note="later"), BRIEF, "later", id="it is over, with a note"),
+    ],
+)
+def test_what_is_said_of_a_phase_that_begins(progress: Progress, before: Progress | None, said: str) -> None:
+    """And of who was left behind, and what could not be waited for."""
+    assert said == report.phase_begun(progress, before)
+
+
+def test_many_who_were_left_behind_are_counted() -> None:
+    """An Event has its limits."""
+    gate = Gate(is_open=True, excused=tuple(f"secret shop/{number:02}" for number in range(12)))
+
+    assert "secret shop/09 and 2 more, which" in report.phase_begun(SIGNING, Progress(gate=gate))
+
+
+ALARMS = [
+    pytest.param(told(), told(), {}, id="all is well"),
+    pytest.param(AuthorityStatus(), told(), {}, id="it begins well"),
+    pytest.param(told(), told(HELD), {"ClockSkew": "set it right"}, id="is held"),
+    pytest.param(told(HELD), told(HELD), {}, id="is held still"),
+    pytest.param(told(HELD), told(Hold(Reason.CA_EXPIRED, "over")), {"CAExpired": "over"}, id="is held otherwise"),
+    pytest.param(told(), told(LOST), {"KeyLost": "the key is gone"}, id="said once of two conditions"),
+    pytest.param(told(), told(Sign(ca=SIGNS.ca, lost="root 1")), {"KeyLost": "root 1"}, id="a key is lost"),
+    pytest.param(told(), told(of=authority(suspend=True)), {}, id="on purpose"),
+    pytest.param(told(), told(faults=("no key",)), {"SourceInvalid": "no key"}, id="a faulty source"),
+    pytest.param(
+        told(progress=SIGNING),
+        told(progress=WAITS),
+        {"LaggardsExcused": "1 not waited for any more: secret shop/x"},
+        id="some are excused",
+    ),
+    pytest.param(told(progress=WAITS), told(progress=WAITS), {}, id="some are excused still"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "alarms"), ALARMS)
+def test_what_people_should_see_to(old: AuthorityStatus, new: AuthorityStatus, alarms: dict[str, str]) -> None:
+    """Once, when it begins."""
+    assert alarms == report.alarms(old, new)
+
+
 def test_what_is_waited_for() -> None:
     """The first ten by name, and how many there are."""
     found = told(progress=WAITS)
 
     assert found.next is not None
-    assert ("the new bundle", 12, 1, LATER) == (
+    assert ("the new bundle", 12, 1, ("secret shop/x",), LATER) == (
         found.next.waits_for,
         found.next.behind,
         found.next.excused,
+        found.next.excused_names,
         found.next.until,
     )
     assert tuple(f"secret shop/{n:02}" for n in range(10)) == found.next.laggards
@@ -137,7 +236,10 @@ def test_what_is_not_there_any_more_is_taken_away() -> None:
 
     assert {"uid": "u"} == body["metadata"]
     assert (None, None) == (body["status"]["bundle"], body["status"]["next"])
-    assert None is report.status_patch("u", told(progress=BRIEF))["status"]["next"]["until"]
+    told_of_next = report.status_patch("u", told(progress=BRIEF))["status"]["next"]
+    assert [None] * 6 == [
+        told_of_next[field] for field in ("laggards", "behind", "excused", "excusedNames", "forced", "until")
+    ]
 
 
 def test_a_long_message_is_cut() -> None:

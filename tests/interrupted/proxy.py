@@ -46,6 +46,8 @@ class _Answer:
     status: int
     reason: str
     times: int
+    after: str
+    """Part of the path of a write that must have passed before; empty when one has, or none need."""
 
 
 class Proxy:
@@ -98,9 +100,13 @@ class Proxy:
         self._answers.clear()
         self._shift = timedelta()
 
-    def answer(self, method: str, contains: str, *, status: int, reason: str, times: int = 1) -> None:
-        """Answer the next requests of a method whose path contains a text with an error of the API server."""
-        self._answers.append(_Answer(method=method, contains=contains, status=status, reason=reason, times=times))
+    def answer(self, method: str, contains: str, *, status: int, reason: str, times: int = 1, after: str = "") -> None:
+        """Answer the next requests of a method whose path contains a text with an error of the API server.
+
+        `after`: only once a write has passed whose path contains that.
+        """
+        fault = _Answer(method=method, contains=contains, status=status, reason=reason, times=times, after=after)
+        self._answers.append(fault)
 
     def shift_clock(self, by: timedelta) -> None:
         """Let the API server's clock be seen wrong by so much."""
@@ -144,7 +150,7 @@ class Proxy:
 
     def _fault(self, request: web.Request) -> web.Response | None:
         for fault in self._answers:
-            if fault.times and fault.method == request.method and fault.contains in request.path:
+            if fault.times and not fault.after and fault.method == request.method and fault.contains in request.path:
                 fault.times -= 1
                 body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": fault.reason}
                 return web.json_response(
@@ -166,10 +172,16 @@ class Proxy:
                 if request.query.get("watch") == "true":
                     return await self._stream(request, answer)
                 content = await answer.read()
+                self._note_passed(request)
         except aiohttp.ClientError as error:
             raise web.HTTPBadGateway(text=f"the API server does not answer: {type(error).__name__}") from None
         await self._gate(number, after=True)
         return web.Response(status=answer.status, headers=self._headers(answer), body=content)
+
+    def _note_passed(self, request: web.Request) -> None:
+        for fault in self._answers if request.method in WRITES else ():
+            if fault.after in request.path:
+                fault.after = ""
 
     async def _stream(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers=self._headers(answer))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -173,6 +174,16 @@ class Run:
     def laggards(self) -> list[str]:
         """List what the status says is waited for."""
         return list(self.authority.status().get("next", {}).get("laggards", ()))
+
+    def waits_for(self) -> str:
+        """Tell what the status says the phase waits for."""
+        return str(self.authority.status().get("next", {}).get("waitsFor", ""))
+
+    def state_in_ledger(self, role: str, number: int) -> str:
+        """Read the state of a CA from the ledger itself."""
+        text = json.loads(self.authority.system("get", "configmap", self.ledger_name, "--output=json"))
+        known = json.loads(text["data"]["ledger.json"])["generations"]
+        return str(next(ca["state"] for ca in known if (ca["role"], ca["number"]) == (role, number)))
 
     def wait_replaced(self, *, root: int = 2, deadline_s: float = 60.0) -> None:
         """Wait until a root and what is under it are alone, and the keys of all others are deleted."""

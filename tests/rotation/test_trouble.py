@@ -58,6 +58,37 @@ def test_writes_that_fail_for_a_while_excuse_nobody(scene: Scene, tmp_path: Path
         run.judge()
 
 
+def test_a_status_that_cannot_be_written_keeps_nothing_from_anybody(scene: Scene, tmp_path: Path) -> None:
+    """The authority's, when its new root is there: who is to have that in its bundle is told all the same."""
+    with runs.running(scene, tmp_path) as run:
+        path = f"/mutualtlsauthorities/{run.authority.name}/status"
+        scene.proxy.answer("PATCH", path, status=500, reason="InternalError", times=3)
+        run.authority.rotate()
+        run.wait_replaced()
+        run.judge()
+
+        assert ("Warning", "LaggardsExcused") not in run.authority.events()
+
+
+def test_a_ca_that_signs_no_more_signs_nothing_while_the_next_is_unread(scene: Scene, tmp_path: Path) -> None:
+    """The ledger says already that another signs, and then nothing can be read: a first certificate waits."""
+    with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
+        run.rotate()
+        wait_until(lambda: "approve" in run.waits_for(), "it waits for an approval")
+        ledger = run.ledger_name
+        scene.proxy.answer("GET", ledger, status=500, reason="InternalError", times=4, after=ledger)
+        run.authority.order("approve", f"{run.incoming()['fingerprint']}/Signing")
+        wait_until(lambda: run.state_in_ledger("root", 2) == "Active", "root 2 signs, by the ledger")
+        run.join("payments")
+        issued = run.history.now()[run.secret("payments")].leaf
+        assert issued is not None
+        assert run.key_id("root 2") == issued.root
+
+        run.change_rotation(approval="Automatic")
+        run.wait_replaced()
+        run.judge()
+
+
 def test_a_configmap_that_was_there_before_is_excused(scene: Scene, tmp_path: Path) -> None:
     """It is named while it is waited for, and never touched."""
     other = scene.world()

@@ -428,6 +428,13 @@ class NextStatus(Resource, frozen=True, kw_only=True):
     ] = ()
     behind: Annotated[int, schema.field("How many are not done yet.")] = 0
     excused: Annotated[int, schema.field("How many are not waited for any more.")] = 0
+    excused_names: Annotated[
+        tuple[Annotated[str, schema.text("An object.", longest=600)], ...],
+        schema.field("What is not waited for any more: the first of them, by name.", maxItems=10),
+    ] = ()
+    forced: Annotated[
+        str | None, schema.text("Why something is not waited for any longer before its time.", longest=512)
+    ] = None
     until: Annotated[
         str | None, schema.field("When it goes on if nothing else happens, or more is known.", format="date-time")
     ] = None

@@ -145,6 +145,8 @@ class Observed(Seen):
     """What was left behind goes once the Secret of now is older than this."""
     made_key: str | None = None
     """Hash of the public key that was just made for this identity, until its status records it."""
+    postponed: Reason | None = None
+    """Why a new leaf is due whose turn it is not yet. Meanwhile all else is seen to."""
 
     @property
     def has_foreign_key(self) -> bool:

@@ -68,6 +68,16 @@ class Gate:
     """What is not done and is not waited for any more."""
     until: datetime | None = None
     """When it opens, or more is known, if nothing else happens."""
+    forced: str = ""
+    """For people: why it does not wait any longer for what it would wait for otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """A moment from which on something is not waited for any more, and why, for people."""
+
+    at: datetime
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +90,10 @@ class Patience:
     """How long consumers may take to read new files."""
     excuse: datetime
     """From when on whatever is not done is not waited for any more."""
-    latest: datetime | None = None
-    """When the gate opens whatever is not done."""
+    deadline: Deadline | None = None
+    """From when on it is not waited for though the time to excuse it has not come."""
+    latest: Deadline | None = None
+    """When the gate opens whatever is not done, also where the soak has not passed."""
 
 
 def published(sight: Sight, bundle_hash: str, patience: Patience, *, now: datetime) -> Gate:
@@ -95,22 +107,25 @@ def published(sight: Sight, bundle_hash: str, patience: Patience, *, now: dateti
     return _soaked("the new bundle in every object", behind, done, patience, now=now)
 
 
-def replaced(sight: Sight, key_ids: Collection[str], patience: Patience, *, now: datetime) -> Gate:
-    """Wait until no leaf is of the CAs with these key ids, and for the soak since the last one was replaced."""
+def replaced(sight: Sight, key_ids: Collection[str], patience: Patience, *, root: str, now: datetime) -> Gate:
+    """Wait until no leaf is of the CAs with these key ids, those of a root, and for the soak since the last of them.
+
+    `root` names that root for people.
+    """
     living = [leaf for leaf in sight.leaves if leaf.not_after is None or leaf.not_after > now]
     behind = [f"secret {leaf.secret}" for leaf in living if leaf.issuer_key_id is None or leaf.issuer_key_id in key_ids]
     behind += [workload.name for workload in sight.workloads if workload.rolled is None]
     done = [leaf.since for leaf in sight.leaves if leaf.issuer_key_id not in key_ids]
     done += [workload.rolled for workload in sight.workloads]
-    return _soaked("every certificate of the old CA to be replaced", behind, done, patience, now=now)
+    return _soaked(f"every certificate of {root} to be replaced", behind, done, patience, now=now)
 
 
-def removed(sight: Sight, bundle_hash: str, patience: Patience, *, now: datetime) -> Gate:
-    """Wait until every bundle is this one, which lacks a root."""
+def removed(sight: Sight, bundle_hash: str, patience: Patience, *, root: str, now: datetime) -> Gate:
+    """Wait until every bundle is this one, which lacks a root. `root` names it for people."""
     behind = tuple(carrier.name for carrier in sight.carriers if carrier.bundle_hash != bundle_hash)
     if not behind or now >= patience.excuse:
         return Gate(is_open=True, excused=behind)
-    return Gate(is_open=False, waits_for="the old root out of every bundle", laggards=behind, until=patience.excuse)
+    return Gate(is_open=False, waits_for=f"{root} out of every bundle", laggards=behind, until=patience.excuse)
 
 
 def passed(moment: datetime, what: str, *, now: datetime) -> Gate:
@@ -125,15 +140,17 @@ def _soaked(
 
     What is written again and again is excused, too: nobody can hold the soak up for longer than until the excuse.
     """
-    names = tuple(behind)
+    names, deadline, latest = tuple(behind), patience.deadline, patience.latest
+    excuse = min(patience.excuse, deadline.at) if deadline is not None else patience.excuse
     last = max((moment for moment in done if moment is not None), default=patience.since)
-    soaked = min(max(last, patience.since), patience.excuse) + patience.soak
-    if patience.latest is not None:
-        soaked = min(soaked, patience.latest)
-    is_forced = patience.latest is not None and now >= patience.latest
-    is_excused = now >= patience.excuse or is_forced
-    if names and not is_excused:
-        return Gate(is_open=False, waits_for=what, laggards=names, until=patience.excuse)
+    soaked = min(max(last, patience.since), excuse) + patience.soak
+    is_waiting = bool(names) and now < excuse
+    if latest is not None and now >= latest.at:
+        return Gate(is_open=True, excused=names, forced=latest.why if is_waiting or now < soaked else "")
+    if is_waiting:
+        return Gate(is_open=False, waits_for=what, laggards=names, until=excuse)
+    forced = deadline.why if deadline is not None and names and now < patience.excuse else ""
     if now < soaked:
-        return Gate(is_open=False, waits_for="the soak to pass", excused=names, until=soaked)
-    return Gate(is_open=True, excused=names)
+        until = min(soaked, latest.at) if latest is not None else soaked
+        return Gate(is_open=False, waits_for="the soak to pass", excused=names, until=until, forced=forced)
+    return Gate(is_open=True, excused=names, forced=forced)

@@ -14,7 +14,7 @@ import msgspec
 
 from mutualtls.core import bundle, gates, generations, times
 from mutualtls.core.authority import Approval, Authority, Retire
-from mutualtls.core.gates import Gate, Patience
+from mutualtls.core.gates import Deadline, Gate, Patience
 from mutualtls.core.generations import key_of
 from mutualtls.core.ledger import CAGeneration, Compromise, Ledger, Role, State, trusted_roots
 from mutualtls.core.orders import Phase, Replace
@@ -353,7 +353,8 @@ def gate(view: View) -> Gate:
         case Phase.WITHDRAWING:
             return _outlived(view, at.other)
         case _:
-            return gates.removed(view.sight, wanted, _patience(view, at.other), now=view.now)
+            root = f"root {at.other.number}"
+            return gates.removed(view.sight, wanted, _patience(view, at.other), root=root, now=view.now)
 
 
 def _patience(view: View, other: CAGeneration) -> Patience:
@@ -370,21 +371,30 @@ def _first_tried(view: View, other: CAGeneration) -> datetime:
 
 def _publishing(view: View, at: Standing) -> Patience:
     """Tell how long the new bundle is waited for: not so long that certificates, or their CA, end meanwhile."""
-    authority, ledger, sight = view.authority, view.ledger, view.sight
-    patience = _patience(view, at.other)
+    authority, ledger, sight, root = view.authority, view.ledger, view.sight, at.root
     hurry = timedelta(seconds=10 + len(sight.leaves) / _REPLACED_A_SECOND)
-    deadline = max(_deadline(authority, at.root), _first_tried(view, at.other) + hurry)
-    latest = [_life(at.root)[1] - hurry]
-    latest += [one.by - _soak(authority) - hurry for one in _compromises(ledger, at.root) if one.by is not None]
-    if not _can_sign(view, at.root):
+    deadline = _deadline(authority, root)
+    latest = [Deadline(at=_life(root)[1] - hurry, why=deadline.why)]
+    for one in _compromises(ledger, root):
+        if one.by is not None:
+            why = f"root {root.number} is to be out of trust by {times.rfc3339(one.by)}"
+            latest.append(Deadline(at=one.by - _soak(authority) - hurry, why=why))
+    if not _can_sign(view, root):
         ends = (leaf.not_after for leaf in sight.leaves if leaf.not_after is not None and leaf.not_after > view.now)
-        latest.append(min(ends, default=view.now) - hurry)
-    return Patience(since=patience.since, soak=patience.soak, excuse=min(patience.excuse, deadline), latest=min(latest))
+        end = min(ends, default=view.now)
+        why = f"nothing can be signed under root {root.number}, and a certificate ends at {times.rfc3339(end)}"
+        latest.append(Deadline(at=end - hurry, why=why))
+    return replace(
+        _patience(view, at.other),
+        deadline=replace(deadline, at=max(deadline.at, _first_tried(view, at.other) + hurry)),
+        latest=min(latest, key=lambda one: one.at),
+    )
 
 
-def _deadline(authority: Authority, outgoing: CAGeneration) -> datetime:
+def _deadline(authority: Authority, outgoing: CAGeneration) -> Deadline:
     """Tell from when on neither laggards nor a missing approval hold the new root up."""
-    return _life(outgoing)[1] - 2 * _longest(authority)
+    _, ends = _life(outgoing)
+    return Deadline(at=ends - 2 * _longest(authority), why=f"root {outgoing.number} ends at {times.rfc3339(ends)}")
 
 
 def _can_sign(view: View, root: CAGeneration) -> bool:
@@ -405,14 +415,14 @@ def _outlived(view: View, going: CAGeneration) -> Gate:
         return by_time  # without the key of another root nothing is replaced
     patience = _patience(view, going)
     turns = timedelta(seconds=len(view.sight.leaves) / rotation.pace)
-    told = [one.by for one in compromises if one.by is not None]
-    in_time = Patience(
-        since=patience.since,
-        soak=patience.soak,
-        excuse=patience.excuse + turns,
-        latest=min([*told, ended + MARGIN]),
-    )
-    return gates.replaced(view.sight, _key_ids(view.ledger, going), in_time, now=view.now)
+    latest = [Deadline(at=ended + MARGIN, why="")]  # none that anybody would miss: all have ended then
+    for one in compromises:
+        if one.by is not None:
+            why = f"root {going.number} is to be out of trust by {times.rfc3339(one.by)}"
+            latest.append(Deadline(at=one.by, why=why))
+    in_time = replace(patience, excuse=patience.excuse + turns, latest=min(latest, key=lambda one: one.at))
+    key_ids = _key_ids(view.ledger, going)
+    return gates.replaced(view.sight, key_ids, in_time, root=f"root {going.number}", now=view.now)
 
 
 def _last_end(ledger: Ledger, root: CAGeneration) -> datetime | None:
@@ -433,12 +443,14 @@ def _approved(view: View, at: Standing, found: Gate) -> Gate:
     order = view.authority.orders.approve
     deadline = _deadline(view.authority, at.root) if at.phase is Phase.PUBLISHING else None
     is_manual = view.authority.spec.rotation.approval is Approval.MANUAL and not is_hasty(view.ledger)
-    is_late = deadline is not None and view.now >= deadline
     is_approved = order is not None and (order.fingerprint, order.phase) == (fingerprint, following)
-    if not found.is_open or not is_manual or is_late or is_approved:
+    if not found.is_open or not is_manual or is_approved:
         return found
+    if deadline is not None and view.now >= deadline.at:
+        return replace(found, forced=f"it was not approved, and {deadline.why}")
     waits_for = f"the annotation mutualtls.dev/approve: {fingerprint}/{following}"
-    return Gate(is_open=False, waits_for=waits_for, excused=found.excused, until=deadline)
+    until = deadline.at if deadline is not None else None
+    return Gate(is_open=False, waits_for=waits_for, excused=found.excused, until=until)
 
 
 def _life(ca: CAGeneration) -> tuple[datetime, datetime]:

@@ -10,6 +10,7 @@ from mutualtls.core.authority import OnNotPermitted
 from mutualtls.core.checks import CHECKS, Absent, Action, Contest, Known, Observed, Seen, Unread, Violation
 from mutualtls.core.errors import SpecError
 from mutualtls.core.reasons import Reason
+from mutualtls.core.trust import Trust
 
 MENDED = frozenset(
     {
@@ -28,6 +29,8 @@ MENDED = frozenset(
 
 MENDS_FILES = frozenset({Action.WRITE_BUNDLE, Action.WRITE_FORMATS})
 MAKES_A_LEAF = frozenset({Action.ISSUE, Action.REPLACE})
+_OF_MANY = frozenset({Reason.ISSUER_REPLACED, Reason.NAMES_CHANGED, Reason.DURATION_CHANGED})
+"""Why the leaves of all identities of an authority may have to be made anew at once."""
 _STILL_GOOD = frozenset(
     {
         Reason.RENEWAL_DUE,
@@ -61,8 +64,8 @@ def decide(o: Observed, *, conflict_retry: timedelta, sweep: timedelta, move_gra
 
     Deciding again after the action was done gives `Action.NOTHING`.
     """
-    violations = (violation for check in CHECKS if (violation := check(o)) is not None)
-    violation = next(violations, None)
+    found = (check(o) for check in CHECKS)
+    violation = next((one for one in found if one is not None and one.reason is not o.postponed), None)
     if violation is None:
         return _settled(o, sweep=sweep, move_grace=move_grace)
     if violation.action is Action.NOTHING:
@@ -77,6 +80,13 @@ def decide(o: Observed, *, conflict_retry: timedelta, sweep: timedelta, move_gra
         message=violation.message,
         is_ready=violation.reason in _STILL_GOOD,
     )
+
+
+def is_one_of_many(o: Observed, decision: Decision) -> bool:
+    """Tell whether a leaf is made anew together with many others, as its authority has changed and not its own spec."""
+    is_asked_for = o.identity.generation != o.identity.status.observed_generation
+    is_ours = decision.reason is Reason.ISSUER_REPLACED or not is_asked_for
+    return decision.action in MAKES_A_LEAF and decision.reason in _OF_MANY and is_ours
 
 
 def refused(seen: Seen, error: SpecError) -> Decision:
@@ -117,11 +127,22 @@ def without_authority(name: str) -> Decision:
     )
 
 
+def left_to_another(offered: Trust) -> Decision:
+    """Leave an identity to the operator that serves its authority."""
+    message = _cannot_sign(offered)
+    return Decision(action=Action.NOTHING, reason=Reason.AUTHORITY_NOT_READY, message=message, is_ready=False)
+
+
+def _cannot_sign(offered: Trust) -> str:
+    return (
+        f"authority {offered.name} cannot sign ({offered.why_not[0]}): {offered.why_not[1]}" if offered.why_not else ""
+    )
+
+
 def _why_no_leaf(o: Observed, violation: Violation) -> tuple[Reason, str] | None:
     """Tell why no leaf can be made now; None if it can."""
     if o.trust.why_not is not None:
-        reason, message = o.trust.why_not
-        return Reason.AUTHORITY_NOT_READY, f"authority {o.trust.name} cannot sign ({reason}): {message}"
+        return Reason.AUTHORITY_NOT_READY, _cannot_sign(o.trust)
     if o.trust.suspended:
         return Reason.SUSPENDED, f"authority {o.trust.name} is suspended: set its spec.suspend to false"
     if o.identity.spec.suspend and violation.reason != Reason.REISSUE_ORDERED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mutualtls.core import labels, phases
+from mutualtls.core import labels, phases, times
 from mutualtls.core.gates import Gate
 from mutualtls.core.generations import key_of
 from mutualtls.core.ledger import CAGeneration, Ledger, Role
@@ -20,6 +20,8 @@ class Progress:
 
     phase: Phase = Phase.STABLE
     gate: Gate = field(default_factory=lambda: Gate(is_open=True))
+    note: str = ""
+    """What else there is to know of the phase."""
     orders: tuple[tuple[str, str], ...] = ()
     """Orders that would be obeyed now: name and value, to be copied."""
     not_obeyed: tuple[NotObeyed, ...] = ()
@@ -34,9 +36,18 @@ def of(view: View) -> Progress:
     return Progress(
         phase=at.phase,
         gate=phases.gate(view),
+        note=_note(view, at),
         orders=tuple(_offered(view, at)),
         not_obeyed=(*view.authority.orders.unreadable, *_not_obeyed(view, at)),
     )
+
+
+def _note(view: View, at: Standing) -> str:
+    """Say of a root that was rolled back to until when no other takes its place by itself."""
+    if at.phase is not Phase.STABLE or view.ledger.is_automatic or view.authority.spec.root.secret_ref is not None:
+        return ""
+    begins = phases.automatic_start(view.authority, view.ledger, at.root)
+    return f"after a roll-back, root {at.root.number} is not replaced by itself before {times.rfc3339(begins)}"
 
 
 def _offered(view: View, at: Standing) -> Iterator[tuple[str, str]]:
@@ -57,13 +68,14 @@ def _order(ledger: Ledger, ca: CAGeneration) -> str:
 
 def _not_obeyed(view: View, at: Standing) -> Iterator[NotObeyed]:
     orders, ledger = view.authority.orders, view.ledger
-    if orders.rotate_root is not None:
+    if orders.rotate_root is not None and not _is_being_obeyed(orders.rotate_root, at):
         yield from _about(labels.ROTATE_ROOT, orders.rotate_root, ledger, at.root, _why_no_new_root(view, at))
     if orders.rotate_issuing is not None:
         issuing = ledger.active(Role.ISSUING)
-        why_not = "there is no issuing CA of ours" if issuing is None or issuing.is_outside else None
+        why_not = _why_no_new_issuing(view, at, issuing)
         yield from _about(labels.ROTATE_ISSUING, orders.rotate_issuing, ledger, issuing, why_not)
-    if orders.roll_back is not None and orders.roll_back != at.outgoing.fingerprint:
+    is_rolled_back = at.phase in {Phase.WITHDRAWING, Phase.REMOVING} and orders.roll_back == at.incoming.fingerprint
+    if orders.roll_back is not None and orders.roll_back != at.outgoing.fingerprint and not is_rolled_back:
         why_not = phases.why_no_roll_back(view, at)
         if orders.roll_back != at.incoming.fingerprint or at.phase is Phase.STABLE:
             why_not = "it names no root that is coming"
@@ -74,13 +86,28 @@ def _not_obeyed(view: View, at: Standing) -> Iterator[NotObeyed]:
         if (orders.approve.fingerprint, orders.approve.phase) != (at.incoming.fingerprint, following):
             value = f"{orders.approve.fingerprint}/{orders.approve.phase}"
             yield NotObeyed(order=labels.APPROVE, value=value, message="no root is about to enter that phase")
-    yield from _of_lost_and_stolen(view)
+    yield from _of_lost_and_stolen(view, at)
+
+
+_PUT_ANOTHER = "put another CA into the Secret that spec.root.secretRef names"
+
+
+def _is_being_obeyed(order: Replace, at: Standing) -> bool:
+    """Tell whether it is this order by which the root is being replaced, or would be but for a roll-back."""
+    is_at_it = at.phase is not Phase.STABLE
+    return is_at_it and (order.fingerprint, order.number) == (at.outgoing.fingerprint, at.incoming.number)
 
 
 def _why_no_new_root(view: View, at: Standing) -> str | None:
     if view.authority.spec.root.secret_ref is not None:
-        return "the root is an outside one: put another CA into the Secret that spec.root.secretRef names"
+        return f"the root is an outside one: {_PUT_ANOTHER}"
     return None if at.phase is Phase.STABLE else f"waits, as the root is being replaced (phase {at.phase})"
+
+
+def _why_no_new_issuing(view: View, at: Standing, issuing: CAGeneration | None) -> str | None:
+    if issuing is None or issuing.is_outside:
+        return "there is no issuing CA of ours"
+    return f"the key of root {at.root.number} is gone" if key_of(view.held, at.root) is None else None
 
 
 def _about(
@@ -88,25 +115,37 @@ def _about(
 ) -> Iterator[NotObeyed]:
     """Say why an order to replace a CA is not obeyed; nothing where it is."""
     value = f"{given.fingerprint}/{given.number}"
-    if ca is not None and why_not is None and not phases.names(given, ca, ledger):
-        number = given.number < ledger.next_number(ca.role)
-        why_not = (
-            f"{ca.role} {given.number} was made already" if number else f"the order now would be {_order(ledger, ca)}"
-        )
+    if ca is not None and given.number < ledger.next_number(ca.role):
+        why_not = f"{ca.role} {given.number} was made already"
+    elif ca is not None and why_not is None and not phases.names(given, ca, ledger):
+        why_not = f"the order now would be {_order(ledger, ca)}"
     if why_not is not None:
         yield NotObeyed(order=order, value=value, message=why_not)
 
 
-def _of_lost_and_stolen(view: View) -> Iterator[NotObeyed]:
+def _of_lost_and_stolen(view: View, at: Standing) -> Iterator[NotObeyed]:
     orders, ledger = view.authority.orders, view.ledger
     known = {ca.fingerprint: ca for ca in ledger.generations if ca.fingerprint}
+    stays = view.authority.spec.root.secret_ref is not None and at.phase is Phase.STABLE
     for fingerprint in sorted(orders.abandon):
         ca = known.get(fingerprint)
         if ca is None or ca.role != Role.ROOT:
             yield NotObeyed(order=labels.ABANDON, value=fingerprint, message="it names no root of this authority")
         elif key_of(view.held, ca) is not None:
             yield NotObeyed(order=labels.ABANDON, value=fingerprint, message=f"the key of root {ca.number} is there")
+        elif stays and ca == at.root:
+            message = f"the root is an outside one: {_PUT_ANOTHER}"
+            yield NotObeyed(order=labels.ABANDON, value=fingerprint, message=message)
     for told in orders.compromised:
-        if told.fingerprint not in known:
+        ca = known.get(told.fingerprint)
+        if ca is None:
             message = "it names no CA of this authority"
             yield NotObeyed(order=labels.COMPROMISED, value=told.fingerprint, message=message)
+        elif stays and _root_of(ca) == at.root.number:
+            message = f"root {at.root.number} is an outside one and stays trusted: {_PUT_ANOTHER}, under another root"
+            yield NotObeyed(order=labels.COMPROMISED, value=told.fingerprint, message=message)
+
+
+def _root_of(ca: CAGeneration) -> int:
+    """Tell the number of the root that a CA is under, or is."""
+    return ca.number if ca.issuer is None else ca.issuer

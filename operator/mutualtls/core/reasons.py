@@ -57,6 +57,7 @@ class Reason(StrEnum):
     OTHER_OPERATOR = "OtherOperator"
     SOURCE_INVALID = "SourceInvalid"
     BUNDLE_CONFLICT = "BundleConflict"
+    LAGGARDS_EXCUSED = "LaggardsExcused"
     STABLE = "Stable"
     AS_ASKED = "AsAsked"
     SPEC_CHANGED = "SpecChanged"

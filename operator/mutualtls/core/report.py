@@ -31,6 +31,7 @@ _LISTED = 10
 _Told = tuple[str, bool, str, str]
 """A condition: type, whether it is so, reason and message."""
 _NO_CONFLICT: _Told = (CONFLICTING, False, Reason.AS_ASKED, "")
+_NOT_ROTATING: _Told = (ROTATING, False, Phase.STABLE, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,25 +46,92 @@ class Found:
     """Keys of copies of the bundle in whose place something of somebody else's is. None: that is not known yet."""
 
 
-def status_of(authority: Authority, step: Sign | Hold, told: Progress, found: Found, *, now: str) -> AuthorityStatus:
-    """Write the status, keeping the transition times of conditions that do not change."""
-    conditions = (*_able(authority, step), _rotating(told), _drifted(authority, found), _conflicting(authority, found))
+def status_of(
+    authority: Authority, step: Sign | Hold, told: Progress | None, found: Found, *, now: str
+) -> AuthorityStatus:
+    """Write the status, keeping the transition times of conditions that do not change.
+
+    Where it is not known how far the replacing of a root is, `told` is None, and what was said of that stays.
+    """
+    rotating = _rotating(told) if told is not None else _as_before(authority, ROTATING, _NOT_ROTATING)
+    conditions = (*_able(authority, step), rotating, _drifted(authority, found), _conflicting(authority, found))
     return AuthorityStatus(
         observed_generation=authority.generation,
         conditions=status.settled(conditions, authority.status.conditions, generation=authority.generation, now=now),
-        next=_next(told),
-        orders=_orders(told),
+        next=_next(told) if told is not None else authority.status.next,
+        orders=_orders(told) if told is not None else authority.status.orders,
         generations=_ca_statuses(found.ledger),
         bundle=found.bundle_hash,
         revision=found.ledger.revision if found.ledger else 0,
     )
 
 
+def left_alone(authority: Authority, step: Hold, *, now: str) -> AuthorityStatus:
+    """Say that another operator serves an authority, and leave all else as that one said it."""
+    ready: _Told = (status.READY, False, step.reason, step.message)
+    others = [(one.type, one.status == "True", one.reason, one.message) for one in authority.status.conditions]
+    conditions = (ready, *(one for one in others if one[0] != status.READY))
+    return msgspec.structs.replace(
+        authority.status,
+        observed_generation=authority.generation,
+        conditions=status.settled(conditions, authority.status.conditions, generation=authority.generation, now=now),
+    )
+
+
+def phase_begun(told: Progress, before: Progress | None) -> str:
+    """Say for people that a phase has begun, and of the gate before it what it did not wait for, and why."""
+    parts = [told.note or "one root is trusted, and signs"]
+    if told.phase is not Phase.STABLE:
+        parts = [f"waits for {_waits_for(told)}"]
+    if before is not None and before.gate.forced:
+        parts.append(f"begun all the same, as {before.gate.forced}")
+    if before is not None and before.gate.excused:
+        parts.append(f"without {_listed(before.gate.excused)}, which could not be brought up to date")
+    return "; ".join(parts)
+
+
+_ALARMING = {status.READY: "False", KEY_LOST: "True", DRIFTED: "True", CONFLICTING: "True"}
+"""Conditions that people should see to, with the status that is bad."""
+_ON_PURPOSE = frozenset({Reason.SUSPENDED, Reason.SPEC_CHANGED})
+
+
+def alarms(old: AuthorityStatus, new: AuthorityStatus) -> dict[str, str]:
+    """Tell what people should see to that was not so before: messages, by reason."""
+    found = {}
+    for one in new.conditions:
+        was = old.condition(one.type)
+        is_known = was is not None and (was.status, was.reason) == (one.status, one.reason)
+        if _ALARMING.get(one.type) == one.status and one.reason not in _ON_PURPOSE and not is_known:
+            found[one.reason] = one.message
+    if new.next is not None and new.next.excused and not (old.next is not None and old.next.excused):
+        found[Reason.LAGGARDS_EXCUSED] = (
+            f"{new.next.excused} not waited for any more: {', '.join(new.next.excused_names)}"
+        )
+    return found
+
+
+def is_able(told: AuthorityStatus) -> bool:
+    """Tell whether certificates are signed."""
+    ready = told.condition(status.READY)
+    return ready is not None and ready.status == "True"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Name the first of many."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(sorted(names)[:_LISTED]) + more
+
+
+def _waits_for(told: Progress) -> str:
+    """Say what a phase waits for. Nothing is waited for where the next step was not taken as nothing is to be."""
+    return told.gate.waits_for or "spec.suspend to be false"
+
+
 def status_patch(uid: str, new: AuthorityStatus) -> dict[str, Any]:
     """Write a merge patch for `/status`. What is left out there is taken away."""
     body: dict[str, Any] = {"bundle": None, "next": None} | msgspec.to_builtins(new)
     if body["next"] is not None:
-        body["next"] = dict.fromkeys(("laggards", "behind", "excused", "until")) | body["next"]
+        body["next"] = dict.fromkeys(NextStatus.__struct_encode_fields__) | body["next"]
     return {"metadata": {"uid": uid}, "status": body}
 
 
@@ -71,10 +139,12 @@ def _next(told: Progress) -> NextStatus | None:
     if told.phase is Phase.STABLE:
         return None
     return NextStatus(
-        waits_for=told.gate.waits_for,
+        waits_for=_waits_for(told),
         laggards=tuple(sorted(told.gate.laggards)[:_LISTED]),
         behind=len(told.gate.laggards),
         excused=len(told.gate.excused),
+        excused_names=tuple(sorted(told.gate.excused)[:_LISTED]),
+        forced=told.gate.forced or None,
         until=times.rfc3339(told.gate.until) if told.gate.until else None,
     )
 
@@ -87,7 +157,13 @@ def _orders(told: Progress) -> tuple[OrderStatus, ...]:
 
 def _rotating(told: Progress) -> _Told:
     is_rotating = told.phase is not Phase.STABLE
-    return (ROTATING, is_rotating, told.phase, f"waits for {told.gate.waits_for}" if is_rotating else "")
+    return (ROTATING, is_rotating, told.phase, f"waits for {_waits_for(told)}" if is_rotating else told.note)
+
+
+def _as_before(authority: Authority, kind: str, otherwise: _Told) -> _Told:
+    """Repeat what was last said of something that is not known now."""
+    before = authority.status.condition(kind)
+    return (kind, before.status == "True", before.reason, before.message) if before else otherwise
 
 
 def _drifted(authority: Authority, found: Found) -> _Told:
@@ -101,8 +177,7 @@ def _drifted(authority: Authority, found: Found) -> _Told:
 def _conflicting(authority: Authority, found: Found) -> _Told:
     """Tell where something of somebody else's keeps the bundle away. What is not known yet is as it was."""
     if found.conflicts is None:
-        before, was_so = authority.status.condition(CONFLICTING), authority.status.has_conflict
-        return (CONFLICTING, was_so, before.reason, before.message) if before else _NO_CONFLICT
+        return _as_before(authority, CONFLICTING, _NO_CONFLICT)
     if not found.conflicts:
         return _NO_CONFLICT
     named = ", ".join(publish.told(key) for key in sorted(found.conflicts)[:_LISTED])

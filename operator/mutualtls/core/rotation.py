@@ -136,6 +136,11 @@ def _still_trusted(view: View) -> str | None:
 
 def _root_lost(view: View, root: CAGeneration) -> str:
     """Say what to do about a root whose key is gone, or what is being done."""
+    if view.authority.spec.root.secret_ref is not None:
+        where = "the Secret that spec.root.secretRef names"
+        return (
+            f"the key of root {root.number} is gone: restore its Secret from a backup, or put another CA into {where}"
+        )
     if root.fingerprint in view.authority.orders.abandon:
         return f"the key of root {root.number} is gone and was given up: another root takes its place"
     return (
