@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from cryptography import x509
 
 from core.builders import (
     DAY,
@@ -25,14 +26,14 @@ from core.builders import (
     named,
     other_signer,
 )
-from mutualtls.core import generations, issue, ledger, trust
+from mutualtls.core import bundle, generations, issue, ledger, trust
 from mutualtls.core.authority import Authority
 from mutualtls.core.errors import AuthorityError
 from mutualtls.core.generations import CAId, Tombstone
 from mutualtls.core.identity import Algorithm
 from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType
-from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
+from mutualtls.core.ledger import CAGeneration, Compromise, Ledger, Role, State
 from mutualtls.core.reasons import Reason
 from mutualtls.core.steps import Hold, Make, Sign, Write
 
@@ -482,6 +483,50 @@ def test_which_roots_are_trusted(state: State, *, is_trusted: bool) -> None:
     root = CAGeneration(role=Role.ROOT, number=1, state=state, certificate=pem)
 
     assert ((pem,) if is_trusted else ()) == ledger.trusted_roots(Ledger(authority_uid="u", generations=(root,)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A root of the ledger that somebody offers as one of others."""
+
+    state: State
+    is_outside: bool = False
+    stolen: tuple[CAId, ...] = ()
+    """Which keys others may have."""
+
+
+OFFERED = [
+    pytest.param(Offered(state=State.WITHDRAWN), False, id="taken out"),
+    pytest.param(Offered(state=State.GONE), False, id="its key deleted"),
+    pytest.param(Offered(state=State.RETIRING), True, id="going"),
+    pytest.param(Offered(state=State.ACTIVE, stolen=(ROOT,)), True, id="compromised, and no other signs"),
+    pytest.param(Offered(state=State.GONE, is_outside=True), True, id="an outside one"),
+    pytest.param(Offered(state=State.GONE, is_outside=True, stolen=(ROOT,)), False, id="an outside one, compromised"),
+    pytest.param(
+        Offered(state=State.WITHDRAWN, is_outside=True, stolen=(ISSUING,)),
+        False,
+        id="an outside one, a CA under it compromised",
+    ),
+]
+
+
+@pytest.mark.parametrize(("offered", "is_trusted"), OFFERED)
+def test_a_root_that_was_taken_out_does_not_come_back(offered: Offered, *, is_trusted: bool) -> None:
+    """Nor by way of another cluster, whose bundle holds ours as well; what else that holds is trusted."""
+    by, other = default_signer(), other_signer()
+    pem, others = (issue.to_pem(one.root.certificate).decode() for one in (by, other))
+    root = msgspec.structs.replace(by.ledger.generations[0], state=offered.state, is_outside=offered.is_outside)
+    issuing = msgspec.structs.replace(by.ledger.generations[1], state=State.GONE)
+    fingerprints = {ROOT: root.fingerprint, ISSUING: issuing.fingerprint}
+    known = Ledger(
+        authority_uid="u",
+        generations=(root, issuing),
+        compromised=tuple(Compromise(fingerprint=fingerprints[one]) for one in offered.stolen),
+        additional_roots={"copied/ca.crt": pem + others, "ours/ca.crt": pem},
+    )
+    trusted = x509.load_pem_x509_certificates(bundle.merge(ledger.trusted_roots(known)))
+
+    assert {other.root.certificate, *([by.root.certificate] if is_trusted else [])} == set(trusted)
 
 
 def test_an_issuing_ca_is_no_root() -> None:

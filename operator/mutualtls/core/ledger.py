@@ -6,6 +6,7 @@ machine in `rotation`, made before the act that the step allows. Nothing in it i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -126,9 +127,35 @@ TRUSTED = frozenset({State.PUBLISHED, State.ACTIVE, State.RETIRING, State.LOST})
 
 
 def trusted_roots(ledger: Ledger) -> tuple[str, ...]:
-    """List the PEM of every root that must be trusted now."""
+    """List the PEM of every root that must be trusted now.
+
+    Roots of others stay in the bundle as long as the spec names them; not so a root of ours that was taken out: another
+    cluster, which trusts our whole bundle, offers it to us again with its own.
+    """
     own = (ca.certificate for ca in ledger.of(Role.ROOT) if ca.state in TRUSTED and ca.certificate)
-    return (*own, *ledger.additional_roots.values())
+    taken_out = [ca.certificate for ca in ledger.of(Role.ROOT) if ca.certificate and _is_taken_out(ledger, ca)]
+    others = (_without(pem, taken_out) for pem in ledger.additional_roots.values())
+    return (*own, *filter(None, others))
+
+
+def _is_taken_out(ledger: Ledger, root: CAGeneration) -> bool:
+    """Tell whether a root must not be trusted, whoever offers it.
+
+    One of an outside PKI may still be needed there when it signs nothing here any more. Where the spec names it, it is
+    trusted, unless it is compromised, or an intermediate under it is.
+    """
+    if root.state in TRUSTED:
+        return False
+    under = {ca.fingerprint for ca in ledger.of(Role.ISSUING) if ca.issuer == root.number}
+    is_compromised = any(one.fingerprint in {root.fingerprint, *under} for one in ledger.compromised)
+    return is_compromised or not root.is_outside
+
+
+def _without(pem: str, taken_out: Iterable[str]) -> str:
+    """Leave certificates out of PEM. All that a ledger holds was written by `issue.to_pem`, so text is compared."""
+    for one in taken_out:
+        pem = pem.replace(one, "")
+    return pem
 
 
 def covers(ca: CAGeneration, not_after: datetime) -> bool:
