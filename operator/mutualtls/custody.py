@@ -232,6 +232,8 @@ class Custody:
             buried=frozenset(buried),
             leaves={key_id: not_after for key_id, (not_after, _) in leaves.items()},
             bundles=tuple(recovery.certificates_in(pem) for pem in bundles),
+            compromised=known.compromised if known else (),
+            additional_roots=known.additional_roots if known else {},
         )
 
     async def has_signed(self, ca: CAGeneration, secret_key: str, *, later_than: datetime | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import chart
+from cluster import chart, outside
 from cluster.chart import Helm
 from cluster.world import World
 from devtools import clusters, operators, programs
@@ -74,7 +75,8 @@ def _install(cluster: Cluster, folder: Path) -> None:
 
 
 def test_a_lost_namespace_is_restored_while_certificates_live(served: World, reader: Reader) -> None:
-    """The same CA signs on, and no certificate is made anew."""
+    """The same CA signs on, no certificate is made anew, and roots of others stay trusted."""
+    _trust_another(served)
     serial, files = served.serial("orders"), served.files("orders-mtls")
     reader.follow("Back up", served.cluster)
     served.operator.stop()
@@ -90,6 +92,15 @@ def test_a_lost_namespace_is_restored_while_certificates_live(served: World, rea
     assert files == served.files("orders-mtls")
     assert files["ca.crt"] == served.files("billing-mtls")["ca.crt"]
     assert "root 1 Active" in reader.follow("See that it is well", served.cluster)
+
+
+def _trust_another(world: World) -> None:
+    """Have the root of another CA trusted as well."""
+    root = outside.make("other").files()["ca.crt"].decode()
+    world.cluster.kubectl("--namespace", NAMESPACE, "create", "configmap", "roots", f"--from-literal=ca.crt={root}")
+    patch = {"spec": {"trust": {"additionalRoots": [{"name": "roots"}]}}}
+    world.cluster.kubectl("patch", "mtlsca", "default", "--type=merge", f"--patch={json.dumps(patch)}")
+    operators.wait_until(lambda: root.encode() in world.files("orders-mtls")["ca.crt"], "it is trusted")
 
 
 def test_a_lost_namespace_is_not_made_up_for(served: World, tmp_path: Path) -> None:

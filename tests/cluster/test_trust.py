@@ -359,3 +359,23 @@ def test_roots_that_cannot_be_used_change_nothing(
 
     assert "SourceInvalid" == authority.condition("Drifted")["reason"]
     assert before == authority.bundle("orders") == authority.bundle("later")
+
+
+def test_roots_of_others_survive_a_ledger_of_before(
+    world: World, trusting: tuple[AnAuthority, OutsideCA], tmp_path: Path
+) -> None:
+    """It is rebuilt, and the ConfigMap that they came from is gone."""
+    authority, other = trusting
+    name = f"mutualtls-ledger.{authority.name}"
+    before = json.loads(authority.system("get", "configmap", name, "--output=json"))["data"]
+    authority.rotate()
+    wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
+    world.operator.kill()
+    (tmp_path / "patch.json").write_text(json.dumps({"data": before}))
+    authority.system("patch", "configmap", name, "--type=merge", f"--patch-file={tmp_path / 'patch.json'}")
+    authority.system("delete", "configmap", _roots_of(authority))
+    world.operator.start()
+    authority.issue("later")
+
+    assert world.operator.logged("the ledger was lost and is rebuilt")
+    assert {other.fingerprint, authority.fingerprint("root 2")} <= authority.bundle("later")

@@ -31,7 +31,7 @@ from mutualtls.core.authority import Authority, AuthorityStatus, CAStatus
 from mutualtls.core.errors import AuthorityError
 from mutualtls.core.generations import CAId, Tombstone
 from mutualtls.core.issue import CA
-from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
+from mutualtls.core.ledger import CAGeneration, Compromise, Ledger, Role, State
 from mutualtls.core.orders import Phase
 from mutualtls.core.reasons import Reason
 from mutualtls.core.recovery import Evidence
@@ -291,6 +291,26 @@ def test_a_leaf_that_was_seen_counts_if_it_lives_longer() -> None:
         assert ca is not None
         assert ca.signs_until is not None
         assert LATER + 100 * DAY <= ca.signs_until
+
+
+def test_what_no_certificate_tells_is_taken_over_from_the_ledger_before() -> None:
+    """Roots of others, as the ConfigMap that they came from may be gone; and what is noted for good."""
+    noted = (Compromise(fingerprint=generations.fingerprint(world().certificates[ROOT_2])),)
+    roots = {"old-roots/ca.crt": issue.to_pem(foreign()).decode()}
+    found = rebuilt(replace(everything(), compromised=noted, additional_roots=roots))
+
+    assert (noted, roots) == (found.compromised, found.additional_roots)
+    assert states(rebuilt(everything())) == states(found)
+
+
+def test_a_compromised_root_whose_time_is_past_is_not_put_back() -> None:
+    """Also where the annotation that said so is gone, and the ledger before has it noted."""
+    noted = Compromise(fingerprint=generations.fingerprint(world().certificates[ROOT]), by=LATER)
+    found = rebuilt(replace(everything(), compromised=(noted,)))
+
+    assert {ROOT: State.WITHDRAWN, ROOT_2: State.ACTIVE} == {
+        name: state for name, state in states(found).items() if name in ROOTS
+    }
 
 
 def outcome(evidence: Evidence, secrets: Iterable[CAId]) -> tuple[Sign | Hold, Home]:

@@ -19,7 +19,7 @@ from mutualtls.core.authority import Authority, AuthorityStatus
 from mutualtls.core.errors import AuthorityError
 from mutualtls.core.gates import Leaf
 from mutualtls.core.generations import CAId
-from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
+from mutualtls.core.ledger import CAGeneration, Compromise, Ledger, Role, State
 from mutualtls.core.orders import Phase
 from mutualtls.core.reasons import Reason
 
@@ -40,6 +40,10 @@ class Evidence:
     """For each key id of a CA, the end of the last leaf of it that was seen."""
     bundles: tuple[tuple[x509.Certificate, ...], ...] = ()
     """Each bundle that there is in Secrets of identities, and in copies beside them."""
+    compromised: tuple[Compromise, ...] = ()
+    """What the ledger before has noted for good."""
+    additional_roots: Mapping[str, str] = field(default_factory=dict)
+    """Roots of others in the ledger before: where they came from cannot always be read again."""
 
     @property
     def is_empty(self) -> bool:
@@ -60,7 +64,8 @@ def rebuilt(authority: Authority, evidence: Evidence, *, now: datetime) -> Ledge
 
     The newest issuing CA with a key signs, or the newest of all; and its root. Where two roots could sign, what
     identities carry says how far the replacing was. What else has a key or living leaves stays trusted until none of
-    its leaves can live; not so a root that is compromised and whose time is past.
+    its leaves can live; not so a root that is compromised and whose time is past. What no certificate tells is taken
+    over from the ledger before, if there is one.
 
     Raises:
         AuthorityError: a CA Secret is unreadable, or a CA is known only from Secrets that others may write.
@@ -69,7 +74,12 @@ def rebuilt(authority: Authority, evidence: Evidence, *, now: datetime) -> Ledge
     known = _known(evidence, confirmed=authority.orders.abandon, is_outside=is_outside)
     states = _states(authority, known, evidence, now)
     longest = now + times.parse_duration(authority.spec.leaf.max_duration)
-    ledger = Ledger(authority_uid=authority.uid, revision=authority.status.revision)
+    ledger = Ledger(
+        authority_uid=authority.uid,
+        revision=authority.status.revision,
+        compromised=evidence.compromised,
+        additional_roots=dict(evidence.additional_roots),
+    )
     for found in sorted(known.keys() | evidence.buried, key=lambda found: (found[0] != Role.ROOT, found[1])):
         blank = CAGeneration(role=found[0], number=found[1], state=State.GONE, since=now)
         issuer = _issuer(known, found) if found[0] == Role.ISSUING and found in known else None
@@ -97,15 +107,16 @@ def _states(authority: Authority, known: _Known, evidence: Evidence, now: dateti
     root = _issuer(known, issuing) if issuing else _newest(known, evidence, Role.ROOT)
     living = [found for found in known if found not in evidence.buried]
     states = {found: State.ACTIVE if found in {issuing, root} else _retired(found, evidence) for found in living}
-    out = {one for one in living if one != root and one[0] == Role.ROOT and _is_out(authority, known[one], now)}
+    told = (*authority.orders.compromised, *evidence.compromised)
+    out = {one for one in living if one != root and one[0] == Role.ROOT and _is_out(known[one], told, now)}
     states |= {found: State.GONE for found in living if found in out or _issuer(known, found) in out}
     if root is None or (other := _other(known, evidence, root, now)) is None:
         return states
     older, newer = sorted((root, other))
     phase = _phase(known, evidence, older, newer, now)
-    if _is_out(authority, known[older], now):
+    if _is_out(known[older], told, now):
         phase = Phase.RETIRING
-    elif _is_out(authority, known[newer], now):
+    elif _is_out(known[newer], told, now):
         phase = Phase.REMOVING
     of_older, of_newer = _ROOT_STATES[phase]
     signing = {older: of_older, newer: of_newer}
@@ -160,11 +171,10 @@ def _phase(known: _Known, evidence: Evidence, older: CAId, newer: CAId, now: dat
     return Phase.PUBLISHING
 
 
-def _is_out(authority: Authority, root: x509.Certificate, now: datetime) -> bool:
+def _is_out(root: x509.Certificate, told: Iterable[Compromise], now: datetime) -> bool:
     """Tell whether a root is compromised and had to be out of trust by now."""
     fingerprint = generations.fingerprint(root)
-    told = (one for one in authority.orders.compromised if one.fingerprint == fingerprint)
-    return any(one.by is not None and one.by <= now for one in told)
+    return any(one.by is not None and one.by <= now for one in told if one.fingerprint == fingerprint)
 
 
 def _newest_of(found: Iterable[CAId], evidence: Evidence) -> CAId | None:
