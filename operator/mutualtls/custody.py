@@ -195,13 +195,17 @@ class Custody:
     async def evidence(self, authority: Authority, known: Ledger | None, store: Store) -> Evidence:
         """Gather what tells that an authority has had CAs. `known` is a ledger that does not explain all of it."""
         believed: list[tuple[CAId, x509.Certificate]] = []
+        above: list[x509.Certificate] = []
+        roots: list[x509.Certificate] = []
         with_key: set[CAId] = set()
         buried: set[CAId] = set()
-        for found, secret_name in (await self.found(authority.name)).items():
+        for found, secret_name in sorted((await self.found(authority.name)).items()):
             body = await self._api.get(paths.secret(self._namespace, secret_name))
             data = (body or {}).get("data") or {}
             certificates = recovery.certificates_in(base64.b64decode(data.get("tls.crt", "")))
             believed += [(found, certificate) for certificate in certificates[:1]]
+            above += certificates[1:]
+            roots += recovery.certificates_in(base64.b64decode(data.get("ca.crt", "")))
             (with_key if "tls.key" in data else buried).add(found)
         told = [
             ((ca.role, ca.number), certificate)
@@ -215,6 +219,7 @@ class Custody:
             for ca in known.generations:
                 certificates = recovery.certificates_in(ca.certificate.encode())
                 believed += [((ca.role, ca.number), certificate) for certificate in certificates]
+                above += recovery.certificates_in(ca.chain.encode())
             claimed += [certificate for _, certificate in told]
         leaves = store.leaves_of_authority(authority.name)
         for _, secret_key in leaves.values():
@@ -227,6 +232,8 @@ class Custody:
         bundles += [await self._bundle_in(key) for key in store.copies.of_authority(authority.name)]
         return Evidence(
             believed=tuple(believed),
+            above=tuple(above),
+            roots=tuple(roots),
             claimed=tuple(claimed),
             with_key=frozenset(with_key),
             buried=frozenset(buried),

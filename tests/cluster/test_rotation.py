@@ -189,7 +189,7 @@ def test_an_outside_intermediate_signs_and_is_swapped(world: World, tmp_path: Pa
     source = {"root": {"secretRef": {"name": f"{authority.name}-source"}}, "trustDomain": "example.com"}
     authority.apply(**source)
     authority.issue("orders")
-    assert {"issuing.1": ["tls.crt", "tls.key"]} == authority.secrets()
+    assert {"issuing.1": ["ca.crt", "tls.crt", "tls.key"]} == authority.secrets()
     assert {root.fingerprint} == authority.bundle("orders")
     verify.chain(world.save_files("orders-mtls", tmp_path / "first"), use="client")
 
@@ -201,6 +201,29 @@ def test_an_outside_intermediate_signs_and_is_swapped(world: World, tmp_path: Pa
     assert "Stable" == authority.phase()
     assert {root.fingerprint} == authority.bundle("orders")
     verify.chain(world.save_files("orders-mtls", tmp_path / "second"), use="client")
+
+
+def test_an_outside_intermediate_survives_a_lost_ledger(world: World, tmp_path: Path) -> None:
+    """And a lost status, while nothing in the spec says any more that it is an outside one: its Secret says it all."""
+    authority = AnAuthority(world=world, name=f"of-{world.namespace}")
+    root = outside.make("root")
+    authority.put_source(outside.make("first", signer=outside.make("above", signer=root)).files(), tmp_path)
+    authority.apply(root={"secretRef": {"name": f"{authority.name}-source"}}, trustDomain="example.com")
+    authority.issue("orders")
+    serial = world.serial("orders")
+    world.operator.kill()
+    authority.system("delete", "configmap", f"mutualtls-ledger.{authority.name}")
+    authority.system("delete", "secret", f"{authority.name}-source")
+    authority.apply(trustDomain="example.com")
+    no_status = '--patch={"status": {"generations": []}}'
+    world.kubectl("patch", "mtlsca", authority.name, "--subresource=status", "--type=merge", no_status)
+    world.operator.start()
+    authority.issue("payments")
+
+    assert {"root 1": "Active", "issuing 1": "Active"} == authority.states()
+    assert {root.fingerprint} == authority.bundle("payments")
+    assert serial == world.serial("orders")
+    verify.chain(world.save_files("payments-mtls", tmp_path / "files"), use="client")
 
 
 def test_a_ledger_of_before_the_rotation_is_not_believed(world: World, authority: AnAuthority, tmp_path: Path) -> None:

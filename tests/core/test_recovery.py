@@ -215,11 +215,7 @@ CASES = [
         {ROOT: State.ACTIVE, ROOT_2: State.LOST},
         id="the root with a key counts",
     ),
-    pytest.param(
-        Evidence(believed=((ROOT, foreign()),)),
-        {},
-        id="a CA that is not ours",
-    ),
+    pytest.param(Evidence(believed=((ROOT, foreign()),)), {ROOT: State.ACTIVE}, id="an outside one, by its name"),
 ]
 
 

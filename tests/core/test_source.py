@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from core.builders import DAY, ED25519, HOUR, NOW, P256, RSA, Home, authority, key, named
-from mutualtls.core import issue, keys, source, trust
+from mutualtls.core import generations, issue, keys, recovery, source, trust
 from mutualtls.core.authority import Authority
 from mutualtls.core.generations import CAId
 from mutualtls.core.identity import Encoding, Usage
@@ -22,6 +22,7 @@ from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType
 from mutualtls.core.ledger import Role, State
 from mutualtls.core.names import Names
+from mutualtls.core.recovery import Evidence
 from mutualtls.core.source import Source, SourceError
 from mutualtls.core.steps import Hold, Sign
 from mutualtls.core.times import Validity
@@ -72,16 +73,41 @@ def of_root(name: str = "Corp") -> Source:
 
 def of_intermediate(name: str = "Team", root: str = "Corp") -> Source:
     """A source that is an intermediate."""
-    return Source(root=outside_root(root).certificate, signer=outside_intermediate(name, root))
+    above = outside_root(root).certificate
+    return Source(root=above, signer=replace(outside_intermediate(name, root), root=above))
 
 
-def plain(*, is_ca: bool = True, path_length: int | None = 1, usage: bool = True, key_id: bool = True) -> CA:
-    """A self-signed certificate that lacks something."""
-    made, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "P")])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How a certificate of a CA is made."""
+
+    name: str = "P"
+    is_ca: bool = True
+    path_length: int | None = 1
+    usage: bool = True
+    key_id: bool = True
+    life: Validity = LIFE
+
+
+def plain(signer: CA | None = None, **shape: Any) -> CA:
+    """A CA that is signed by itself or by another, and may lack something."""
+    return made_as(Shape(**shape), signer)
+
+
+def made_as(shape: Shape, signer: CA | None) -> CA:
+    """Make a certificate as tools other than ours do."""
+    made, name = ec.generate_private_key(ec.SECP256R1()), _common_name(shape.name)
     builder = x509.CertificateBuilder(
-        name, name, made.public_key(), x509.random_serial_number(), LIFE.not_before, LIFE.not_after
-    ).add_extension(x509.BasicConstraints(ca=is_ca, path_length=path_length if is_ca else None), critical=True)
-    if usage:
+        issuer_name=signer.certificate.subject if signer else name,
+        subject_name=name,
+        public_key=made.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=shape.life.not_before,
+        not_valid_after=shape.life.not_after,
+    )
+    length = shape.path_length if shape.is_ca else None
+    builder = builder.add_extension(x509.BasicConstraints(ca=shape.is_ca, path_length=length), critical=True)
+    if shape.usage:
         bits = dict.fromkeys(
             (
                 "digital_signature",
@@ -95,9 +121,34 @@ def plain(*, is_ca: bool = True, path_length: int | None = 1, usage: bool = True
             False,
         )
         builder = builder.add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **bits), critical=True)
-    if key_id:
+    if shape.key_id:
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(made.public_key()), critical=False)
-    return CA(certificate=builder.sign(made, hashes.SHA256()), key=made)
+    return CA(certificate=builder.sign(signer.key if signer else made, hashes.SHA256()), key=made)
+
+
+def _common_name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tall:
+    """A root, an intermediate under it, and one under that, whose key is here."""
+
+    root: CA
+    upper: CA
+    lower: CA
+
+    def source(self) -> Source:
+        """Read it, as it lies in its Secret."""
+        return source.parse(files(self.lower, self.upper, roots=(self.root,)), is_tiered=True, now=NOW)
+
+
+@functools.cache
+def tall(name: str = "Tall") -> Tall:
+    """An outside PKI of three tiers, made once for each name."""
+    root = plain(name=name, path_length=None)
+    upper = plain(root, name=f"{name} upper")
+    return Tall(root=root, upper=upper, lower=plain(upper, name=f"{name} lower", path_length=0))
 
 
 # What is accepted
@@ -393,6 +444,71 @@ def test_a_swapped_source_is_rolled_back_once() -> None:
         made.walk(DAY)
 
     assert {ROOT: State.ACTIVE, ISSUING: State.ACTIVE} == states(made)
+
+
+# When the ledger is lost
+
+
+def evidence_of(made: Outside) -> Evidence:
+    """Gather what the CA Secrets alone tell, as `custody` does."""
+    held = {name: ca for name, ca in sorted(made.home.secrets.items()) if isinstance(ca, CA)}
+    data = {name: generations.secret_data(ca) for name, ca in held.items()}
+    chains = {name: recovery.certificates_in(one["tls.crt"]) for name, one in data.items()}
+    return Evidence(
+        believed=tuple((name, chain[0]) for name, chain in chains.items()),
+        above=tuple(one for chain in chains.values() for one in chain[1:]),
+        roots=tuple(one for files in data.values() for one in recovery.certificates_in(files.get("ca.crt", b""))),
+        with_key=frozenset(held),
+    )
+
+
+@pytest.mark.parametrize("spec", [{"root": {"secretRef": {"name": "corp"}}}, {}], ids=["in the spec", "dropped"])
+@pytest.mark.parametrize(
+    "first",
+    [of_root(), of_intermediate(), tall().source()],
+    ids=["a root", "an intermediate", "two intermediates"],
+)
+def test_an_outside_ca_survives_a_lost_ledger(first: Source, spec: dict[str, Any]) -> None:
+    """Its Secret has all that was in the ledger, also what stands above it; the spec is not asked."""
+    made = outside(first)
+    before = trust.of(made.of, made.home.read_ledger())
+    made.of = authority(trustDomain="corp", **spec)
+    made.home.write_ledger(recovery.rebuilt(made.of, evidence_of(made), now=NOW))
+    made.home.source = None
+    step = made.walk(HOUR)
+    after = trust.of(made.of, made.home.read_ledger())
+
+    assert isinstance(step, Sign)
+    assert {ROOT: State.ACTIVE, ISSUING: State.ACTIVE} == states(made)
+    assert (before.bundle, before.in_use) == (after.bundle, after.in_use)
+
+
+def test_outside_roots_keep_their_numbers() -> None:
+    """They have no Secrets: each goes by the first number that no Secret has."""
+    made = outside(tall().source())
+    made.home.sign(until=NOW + DAY, now=NOW)
+    made.home.source = tall("Other").source()
+    made.walk(HOUR)
+    evidence = evidence_of(made)
+    found = recovery.rebuilt(made.of, evidence, now=NOW + HOUR)
+    buried = recovery.rebuilt(made.of, replace(evidence, buried=frozenset({ROOT})), now=NOW + HOUR)
+
+    roots = [generations.fingerprint(of.root.certificate) for of in (tall(), tall("Other"))]
+    assert roots == [ca.fingerprint for ca in found.of(Role.ROOT)]
+    assert [1, 2] == [ca.issuer for ca in found.of(Role.ISSUING)]
+    assert [2, 3] == [ca.number for ca in buried.of(Role.ROOT) if ca.fingerprint]
+
+
+def test_a_ca_secret_of_before_is_read_with_what_the_status_tells() -> None:
+    """It has no root in it."""
+    made = outside(tall().source())
+    root = made.home.recorded(ROOT)
+    evidence = evidence_of(made)
+    told = (ROOT, x509.load_pem_x509_certificate(root.certificate.encode()))
+    found = recovery.rebuilt(made.of, replace(evidence, roots=(), believed=(*evidence.believed, told)), now=NOW)
+
+    assert [1] == [ca.issuer for ca in found.of(Role.ISSUING)]
+    assert made.home.recorded(ISSUING).chain == found.generations[1].chain
 
 
 # Roots to be trusted as well

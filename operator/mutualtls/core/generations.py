@@ -149,8 +149,10 @@ def certify(authority: Authority, announced: CAGeneration, key: PrivateKey, root
 
 
 def secret_data(ca: CA) -> dict[str, bytes]:
-    """Write what the Secret of a CA generation holds."""
-    return {"tls.crt": issue.to_pem(ca.certificate, *ca.further), "tls.key": keys.to_pem(ca.key, Encoding.PKCS8)}
+    """Write what the Secret of a CA generation holds: all that the ledger knows of it, so that it can be rebuilt."""
+    above = {"ca.crt": issue.to_pem(ca.root)} if ca.root else {}
+    key = keys.to_pem(ca.key, Encoding.PKCS8)
+    return {"tls.crt": issue.to_pem(ca.certificate, *ca.further), "tls.key": key} | above
 
 
 def name_constraints(authority: Authority) -> x509.NameConstraints | None:

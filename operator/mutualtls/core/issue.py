@@ -29,6 +29,8 @@ class CA:
     key: PrivateKey = field(repr=False)
     further: tuple[x509.Certificate, ...] = ()
     """Intermediates between it and its root, where it is an outside one."""
+    root: x509.Certificate | None = None
+    """Its root, where that has no Secret of its own as its key never enters the cluster. Not read back from Secrets."""
 
     @property
     def chain(self) -> tuple[x509.Certificate, ...]:

@@ -1,22 +1,23 @@
 """Rebuild a lost ledger from what is there: CA Secrets, the authority's status, and the leaves in managed Secrets.
 
-A CA says which one it is: its subject carries role and number. What cannot be known is taken at its safest: every CA
-may have signed the longest leaf a moment ago.
+A CA says which one it is: its subject carries role and number. One of an outside PKI does not, and goes by the name of
+its Secret, which holds what stands above it, too. What cannot be known is taken at its safest: every CA may have signed
+the longest leaf a moment ago.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from mutualtls.core import generations, issue, times
 from mutualtls.core.authority import Authority, AuthorityStatus
-from mutualtls.core.errors import AuthorityError
+from mutualtls.core.errors import UNREADABLE, AuthorityError
 from mutualtls.core.gates import Leaf
 from mutualtls.core.generations import CAId
 from mutualtls.core.ledger import CAGeneration, Compromise, Ledger, Role, State
@@ -30,6 +31,10 @@ class Evidence:
 
     believed: tuple[tuple[CAId, x509.Certificate], ...] = ()
     """CAs that are believed, with the number they go by: of CA Secrets, then of the ledger; without one, the status."""
+    above: tuple[x509.Certificate, ...] = ()
+    """Intermediates of an outside PKI, of CA Secrets and of the ledger."""
+    roots: tuple[x509.Certificate, ...] = ()
+    """Roots of an outside PKI, of the Secrets of CAs under them, in the order of these."""
     claimed: tuple[x509.Certificate, ...] = ()
     """Certificates of CAs from where others may write, too: the Secrets of identities, and a status beside a ledger."""
     with_key: frozenset[CAId] = frozenset()
@@ -70,8 +75,7 @@ def rebuilt(authority: Authority, evidence: Evidence, *, now: datetime) -> Ledge
     Raises:
         AuthorityError: a CA Secret is unreadable, or a CA is known only from Secrets that others may write.
     """
-    is_outside = authority.spec.root.secret_ref is not None
-    known = _known(evidence, confirmed=authority.orders.abandon, is_outside=is_outside)
+    known = _known(evidence, confirmed=authority.orders.abandon)
     states = _states(authority, known, evidence, now)
     longest = now + times.parse_duration(authority.spec.leaf.max_duration)
     ledger = Ledger(
@@ -82,7 +86,8 @@ def rebuilt(authority: Authority, evidence: Evidence, *, now: datetime) -> Ledge
     )
     for found in sorted(known.keys() | evidence.buried, key=lambda found: (found[0] != Role.ROOT, found[1])):
         blank = CAGeneration(role=found[0], number=found[1], state=State.GONE, since=now)
-        issuer = _issuer(known, found) if found[0] == Role.ISSUING and found in known else None
+        way_up = _way_up(known, found, evidence) if found[0] == Role.ISSUING and found in known else None
+        issuer, further = way_up or (None, ())
         if found in evidence.buried:
             blank = msgspec.structs.replace(blank, issuer=issuer[1] if issuer else None)
             is_read = found in known
@@ -91,7 +96,7 @@ def rebuilt(authority: Authority, evidence: Evidence, *, now: datetime) -> Ledge
         until = max(longest, *_ends_seen(known, found, evidence, now)) + timedelta(hours=1)
         is_outside = generations.identify(known[found]) is None
         described = msgspec.structs.replace(
-            generations.described(blank, known[found], states[found]),
+            generations.described(blank, known[found], states[found], further=further),
             issuer=issuer[1] if issuer else None,
             signs_until=times.whole(until),
             is_outside=is_outside,
@@ -104,12 +109,12 @@ def rebuilt(authority: Authority, evidence: Evidence, *, now: datetime) -> Ledge
 def _states(authority: Authority, known: _Known, evidence: Evidence, now: datetime) -> dict[CAId, State]:
     """Say which state each CA is in that has not been buried."""
     issuing = _newest(known, evidence, Role.ISSUING)
-    root = _issuer(known, issuing) if issuing else _newest(known, evidence, Role.ROOT)
+    root = _issuer(known, issuing, evidence) if issuing else _newest(known, evidence, Role.ROOT)
     living = [found for found in known if found not in evidence.buried]
     states = {found: State.ACTIVE if found in {issuing, root} else _retired(found, evidence) for found in living}
     told = (*authority.orders.compromised, *evidence.compromised)
     out = {one for one in living if one != root and one[0] == Role.ROOT and _is_out(known[one], told, now)}
-    states |= {found: State.GONE for found in living if found in out or _issuer(known, found) in out}
+    states |= {found: State.GONE for found in living if found in out or _issuer(known, found, evidence) in out}
     if root is None or (other := _other(known, evidence, root, now)) is None:
         return states
     older, newer = sorted((root, other))
@@ -121,7 +126,7 @@ def _states(authority: Authority, known: _Known, evidence: Evidence, now: dateti
     of_older, of_newer = _ROOT_STATES[phase]
     signing = {older: of_older, newer: of_newer}
     for one, state in signing.items():
-        under = [found for found in living if found[0] == Role.ISSUING and _issuer(known, found) == one]
+        under = [found for found in living if found[0] == Role.ISSUING and _issuer(known, found, evidence) == one]
         for found in under:
             states[found] = state if state == State.WITHDRAWN else _retired(found, evidence)
         if state in {State.ACTIVE, State.PUBLISHED} and (signer := _newest_of(under, evidence)) is not None:
@@ -144,7 +149,7 @@ def _other(known: _Known, evidence: Evidence, root: CAId, now: datetime) -> CAId
 
     One before `root` counts that only has leaves, too: consumers may trust it alone, so that `root` is published first.
     """
-    signers = {found: found if found[0] == Role.ROOT else _issuer(known, found) for found in known}
+    signers = {found: found if found[0] == Role.ROOT else _issuer(known, found, evidence) for found in known}
     usable = {signers[found] for found in evidence.with_key if found in known}
     with_leaf = {found for found in signers if evidence.leaves.get(issue.key_id(known[found]), now) > now}
     before = {one for found in with_leaf if (one := signers[found]) is not None and one < root}
@@ -159,7 +164,7 @@ def _phase(known: _Known, evidence: Evidence, older: CAId, newer: CAId, now: dat
     that is in no bundle is taken out again. Else its publishing starts anew.
     """
     holds = [(known[older] in bundle, known[newer] in bundle) for bundle in evidence.bundles]
-    under = (found for found in known if found[0] == Role.ISSUING and _issuer(known, found) == newer)
+    under = (found for found in known if found[0] == Role.ISSUING and _issuer(known, found, evidence) == newer)
     key_ids = [issue.key_id(known[found]) for found in (newer, *under)]
     has_signed = any(evidence.leaves.get(key_id, now) > now for key_id in key_ids)
     if has_signed and holds and all(both == (True, True) for both in holds):
@@ -181,10 +186,11 @@ def _newest_of(found: Iterable[CAId], evidence: Evidence) -> CAId | None:
     return max((one for one in found if one in evidence.with_key), default=None)
 
 
-def _known(evidence: Evidence, *, confirmed: frozenset[str], is_outside: bool) -> _Known:
+def _known(evidence: Evidence, *, confirmed: frozenset[str]) -> _Known:
     """Tell which certificate is which CA's. Of two for one CA the operator's own counts.
 
-    One of an outside PKI says nothing of itself, and goes by the name of its Secret.
+    One of an outside PKI says nothing of itself. It goes by the name of its Secret, and a root that has none by the
+    first number that no Secret has.
 
     What only identities' Secrets claim is taken where it is signed by, or signed, a CA that is known otherwise, or
     where an order names its root: whoever may write a Secret could else plant a root into every bundle. Nor can they
@@ -192,8 +198,10 @@ def _known(evidence: Evidence, *, confirmed: frozenset[str], is_outside: bool) -
     """
     known: dict[CAId, x509.Certificate] = {}
     for found, certificate in evidence.believed:
-        if named := generations.identify(certificate) or (found if is_outside else None):
-            known.setdefault(named, certificate)
+        known.setdefault(generations.identify(certificate) or found, certificate)
+    for root in evidence.roots:
+        if root not in known.values():
+            known[_free_root(known.keys() | evidence.with_key | evidence.buried)] = root
     unreadable = evidence.with_key - known.keys()
     if unreadable:
         names = ", ".join(sorted(f"{role} {number}" for role, number in unreadable))
@@ -219,17 +227,21 @@ def _known(evidence: Evidence, *, confirmed: frozenset[str], is_outside: bool) -
     return known
 
 
+def _free_root(taken: Container[CAId]) -> CAId:
+    return next((Role.ROOT, number) for number in itertools.count(1) if (Role.ROOT, number) not in taken)
+
+
 def _is_signed(certificate: x509.Certificate, signer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(signer)
-    except (ValueError, TypeError, InvalidSignature):
+    except UNREADABLE:
         return False
     return True
 
 
 def _ends_seen(known: _Known, found: CAId, evidence: Evidence, now: datetime) -> list[datetime]:
     """List the ends of the last leaves of a CA, of a root by way of its issuing CAs."""
-    signers = [found] if found[0] == Role.ISSUING else [one for one in known if _issuer(known, one) == found]
+    signers = [found] if found[0] == Role.ISSUING else [one for one in known if _issuer(known, one, evidence) == found]
     return [now, *(evidence.leaves.get(issue.key_id(known[signer]), now) for signer in signers)]
 
 
@@ -267,7 +279,7 @@ def is_leaf_of(pem: bytes, ca: CAGeneration, *, later_than: datetime | None) -> 
     """Tell whether the first certificate of a PEM file is signed by a CA, and ends later than a moment."""
     try:
         leaf = x509.load_pem_x509_certificates(pem)[0]
-    except ValueError:
+    except UNREADABLE:
         return False
     is_late = later_than is None or leaf.not_valid_after_utc > later_than
     return is_late and _is_signed(leaf, x509.load_pem_x509_certificate(ca.certificate.encode()))
@@ -276,15 +288,30 @@ def is_leaf_of(pem: bytes, ca: CAGeneration, *, later_than: datetime | None) -> 
 def _newest(known: _Known, evidence: Evidence, role: Role) -> CAId | None:
     """Choose the CA that signs: one whose root is known, and that has its key, if there is any such."""
     of_role = [found for found in known if found[0] == role and found not in evidence.buried]
-    rooted = [found for found in of_role if role == Role.ROOT or _issuer(known, found)]
+    rooted = [found for found in of_role if role == Role.ROOT or _issuer(known, found, evidence)]
     with_key = [found for found in rooted if found in evidence.with_key]
     return max(with_key or rooted or of_role, default=None)
 
 
-def _issuer(known: _Known, found: CAId) -> CAId | None:
-    """Find the root that signed an issuing CA."""
-    roots = (candidate for candidate in known if candidate[0] == Role.ROOT and candidate != found)
-    return next((candidate for candidate in roots if _is_signed(known[found], known[candidate])), None)
+def _issuer(known: _Known, found: CAId, evidence: Evidence) -> CAId | None:
+    """Find the root that an issuing CA is under."""
+    way_up = _way_up(known, found, evidence)
+    return way_up[0] if way_up else None
+
+
+def _way_up(known: _Known, found: CAId, evidence: Evidence) -> tuple[CAId, tuple[x509.Certificate, ...]] | None:
+    """Find the root that an issuing CA is under, and the intermediates between the two. Signatures prove it."""
+    roots = [one for one in known if one[0] == Role.ROOT and one != found]
+    path = [known[found]]
+    while True:
+        root = next((one for one in roots if _is_signed(path[-1], known[one])), None)
+        if root is not None:
+            return root, tuple(path[1:])
+        others = (one for one in (*evidence.above, *evidence.claimed) if one not in path)
+        issuer = next((one for one in others if _is_signed(path[-1], one)), None)
+        if issuer is None:
+            return None
+        path.append(issuer)
 
 
 def _retired(found: CAId, evidence: Evidence) -> State:
@@ -295,7 +322,7 @@ def certificates_in(pem: bytes) -> tuple[x509.Certificate, ...]:
     """Read the CAs among the certificates of a PEM file; nothing where it is none."""
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except UNREADABLE:
         return ()
     return tuple(certificate for certificate in found if _is_ca(certificate))
 
@@ -304,6 +331,6 @@ def _is_ca(certificate: x509.Certificate) -> bool:
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
         issue.key_id(certificate)
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return False
     return constraints.ca

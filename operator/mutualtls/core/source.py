@@ -65,7 +65,8 @@ def parse(data: Mapping[str, bytes], *, is_tiered: bool, now: datetime) -> Sourc
             faults.append(f"{_name(one)} allows {longest} CAs below it, and {depth + below} are needed")
     if faults:
         raise SourceError("; ".join(faults))
-    return Source(root=path[-1], signer=CA(certificate=first, key=key, further=tuple(path[1:-1])))
+    root = path[-1] if len(path) > 1 else None
+    return Source(root=path[-1], signer=CA(certificate=first, key=key, further=tuple(path[1:-1]), root=root))
 
 
 _MOST_ROOTS = 32
