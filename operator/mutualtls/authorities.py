@@ -304,7 +304,8 @@ class Authorities:
             return None
         try:
             data = await self._custody.source(reference.name)
-            return source.parse(data, is_tiered=authority.spec.issuing.enabled, now=now)
+            is_tiered = authority.spec.issuing.enabled
+            return source.parse(data, is_tiered=is_tiered, now=now, known=standing.book.ledger)
         except SourceError as error:
             standing.source_fault = f"Secret {reference.name} of namespace {self._namespace}: {error}"
             return None

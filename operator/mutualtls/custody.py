@@ -16,7 +16,7 @@ from cryptography import x509
 
 from mutualtls.core import generations, keys, labels, ledger, publish, recovery, times
 from mutualtls.core.authority import Authority
-from mutualtls.core.errors import AlreadyExistsError, AuthorityError
+from mutualtls.core.errors import UNREADABLE, AlreadyExistsError, AuthorityError
 from mutualtls.core.generations import CAId, Held, Tombstone
 from mutualtls.core.issue import CA
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
@@ -108,7 +108,7 @@ class Custody:
             return None
         try:
             held = _ca_of(found.get("data") or {})
-        except (ValueError, KeyError) as error:
+        except (KeyError, *UNREADABLE) as error:
             message = f"Secret {secret_name} holds no CA ({type(error).__name__}): restore it from a backup"
             raise AuthorityError(Reason.CA_UNREADABLE, message) from None
         if isinstance(held, CA):

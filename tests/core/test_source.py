@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ssl
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from core.builders import DAY, ED25519, HOUR, NOW, P256, RSA, Home, authority, key, named
 from mutualtls.core import generations, issue, keys, recovery, source, trust
@@ -20,7 +21,7 @@ from mutualtls.core.generations import CAId
 from mutualtls.core.identity import Encoding, Usage
 from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType
-from mutualtls.core.ledger import Role, State
+from mutualtls.core.ledger import Ledger, Role, State
 from mutualtls.core.names import Names
 from mutualtls.core.recovery import Evidence
 from mutualtls.core.source import Source, SourceError
@@ -29,6 +30,8 @@ from mutualtls.core.times import Validity
 
 ROOT, ROOT_2, ISSUING, ISSUING_2 = (Role.ROOT, 1), (Role.ROOT, 2), (Role.ISSUING, 1), (Role.ISSUING, 2)
 LIFE = Validity(not_before=NOW - DAY, not_after=NOW + 400 * DAY)
+SOON = Validity(not_before=LIFE.not_before, not_after=LIFE.not_after - DAY)
+SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 
 
 # CAs of an outside PKI
@@ -87,6 +90,12 @@ class Shape:
     usage: bool = True
     key_id: bool = True
     life: Validity = LIFE
+    purposes: tuple[x509.ObjectIdentifier, ...] = ()
+    number: int = 1
+    """Which key it has."""
+    serial: int | None = None
+    padding: int = 0
+    """Bytes in an extension that nobody reads."""
 
 
 def plain(signer: CA | None = None, **shape: Any) -> CA:
@@ -96,12 +105,12 @@ def plain(signer: CA | None = None, **shape: Any) -> CA:
 
 def made_as(shape: Shape, signer: CA | None) -> CA:
     """Make a certificate as tools other than ours do."""
-    made, name = ec.generate_private_key(ec.SECP256R1()), _common_name(shape.name)
+    made, name = key(P256, 3000 + sum(shape.name.encode()) + shape.number), _common_name(shape.name)
     builder = x509.CertificateBuilder(
         issuer_name=signer.certificate.subject if signer else name,
         subject_name=name,
         public_key=made.public_key(),
-        serial_number=x509.random_serial_number(),
+        serial_number=shape.serial or x509.random_serial_number(),
         not_valid_before=shape.life.not_before,
         not_valid_after=shape.life.not_after,
     )
@@ -123,6 +132,11 @@ def made_as(shape: Shape, signer: CA | None) -> CA:
         builder = builder.add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **bits), critical=True)
     if shape.key_id:
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(made.public_key()), critical=False)
+    if shape.padding:
+        unread = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), bytes(shape.padding))
+        builder = builder.add_extension(unread, critical=False)
+    if shape.purposes:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(shape.purposes), critical=False)
     return CA(certificate=builder.sign(signer.key if signer else made, hashes.SHA256()), key=made)
 
 
@@ -180,6 +194,49 @@ def test_a_ca_is_read(data: dict[str, bytes], expected: Source) -> None:
     assert expected.is_intermediate is found.is_intermediate
 
 
+def test_a_ca_for_servers_and_clients_is_read() -> None:
+    """By the names of both usages."""
+    purposes = (SERVER, CLIENT)
+
+    assert source.parse(files(plain(purposes=purposes)), is_tiered=True, now=NOW).signer.key is not None
+
+
+def test_a_twin_of_a_root_leads_nobody_astray() -> None:
+    """It has the name and the key of the root, and yet another CA has signed it."""
+    root, above = plain(name="Corp"), plain(name="Above", path_length=None)
+    twin, below = plain(above, name="Corp"), plain(root, name="Team", path_length=0)
+    found = source.parse(files(below, roots=(twin, root)), is_tiered=True, now=NOW)
+
+    assert (root.certificate, ()) == (found.root, found.signer.further)
+
+
+def test_what_stands_above_a_ca_is_read_with_it() -> None:
+    """Nearest first; its root goes into its Secret, too."""
+    found = tall().source()
+
+    assert (tall().upper.certificate,) == found.signer.further
+    assert tall().root.certificate == found.root == found.signer.root
+
+
+@pytest.mark.parametrize(("state", "is_refused"), [(State.ACTIVE, True), (State.WITHDRAWN, True), (State.GONE, False)])
+def test_a_ca_that_takes_the_place_of_another_needs_a_key_of_its_own(state: State, *, is_refused: bool) -> None:
+    """Which of the two a leaf is of could not be told, and each would be replaced again and again."""
+    first = plain()
+    made = outside(Source(root=first.certificate, signer=first))
+    signing = msgspec.structs.replace(made.home.recorded(ROOT), state=state)
+    known = Ledger(authority_uid="u", generations=(signing,))
+    again = plain(life=SOON)
+    try:
+        source.parse(files(again), is_tiered=False, now=NOW, known=known)
+        said = ""
+    except SourceError as error:
+        said = str(error)
+
+    expected = "CN=P has the key that root 1 has under another certificate: who takes its place needs a key of its own"
+    assert (expected if is_refused else "") == said
+    assert source.parse(files(first), is_tiered=False, now=NOW, known=known).signer.key is not None
+
+
 ONE, OTHER = outside_root(), outside_root("Other")
 REFUSED = [
     pytest.param({}, "tls.crt holds no certificates in PEM", id="nothing"),
@@ -194,6 +251,28 @@ REFUSED = [
     pytest.param(files(plain(is_ca=False)), "is no CA (basicConstraints)", id="no CA"),
     pytest.param(files(plain(usage=False)), "has no keyUsage", id="no key usage"),
     pytest.param(files(plain(key_id=False)), "has no subjectKeyIdentifier", id="no key id"),
+    pytest.param(
+        files(plain(plain(), name="Team"), roots=(plain(number=2),)),
+        "the CA that signed CN=Team is neither in tls.crt nor in ca.crt",
+        id="a root of the same name",
+    ),
+    pytest.param(files(plain(plain(number=2))), "CN=P is no root: it is not signed by itself", id="not by itself"),
+    pytest.param(
+        files(plain(tall().root, name="Team"), roots=(plain(name="Tall", life=SOON),)),
+        "CN=Tall ends at 2027-02-05T03:04:05Z, before CN=Team, which must end no later",
+        id="its root ends first",
+    ),
+    pytest.param(
+        files(plain(purposes=(SERVER,))), "CN=P allows no client auth below it (extendedKeyUsage)", id="for servers"
+    ),
+    pytest.param(
+        files(plain(purposes=(CLIENT,))), "CN=P allows no server auth below it (extendedKeyUsage)", id="for clients"
+    ),
+    pytest.param(
+        files(plain(purposes=(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,))),
+        "CN=P allows no server auth",
+        id="for any usage, which is none to OpenSSL",
+    ),
     pytest.param(files(plain(path_length=0)), "allows 0 CAs below it, and 1 are needed", id="no room for another CA"),
 ]
 
@@ -223,12 +302,13 @@ def test_a_ca_must_be_valid_now(now: datetime, said: str) -> None:
 
 
 def test_all_faults_are_named_at_once() -> None:
-    """And no key."""
-    data = {**files(plain(usage=False, key_id=False)), "tls.key": files(ONE)["tls.key"]}
+    """Also where the path to the root ends; and no key."""
+    lacking = plain(plain(), name="Team", usage=False, key_id=False)
+    data = {**files(lacking), "tls.key": files(ONE)["tls.key"]}
     with pytest.raises(SourceError) as error:
         source.parse(data, is_tiered=True, now=NOW)
 
-    assert 3 == len(str(error.value).split("; "))
+    assert 4 == len(str(error.value).split("; "))
     assert data["tls.key"].decode().splitlines()[1] not in str(error.value)
 
 
@@ -569,6 +649,54 @@ def test_a_certificate_that_cannot_be_read_is_refused() -> None:
 
     with pytest.raises(SourceError, match="it holds a certificate that cannot be read"):
         source.roots(issue.to_pem(empty).decode())
+
+
+def written_anew(certificate: x509.Certificate, old: bytes, new: bytes) -> str:
+    """A certificate with other bytes in it, as PEM. Its signature is not made anew."""
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    assert 1 == der.count(old)
+    return ssl.DER_cert_to_PEM_cert(der.replace(old, new))
+
+
+VERSION = ("a003020102", "a003020104")
+CURVE = ("2a8648ce3d030107", "2a8648ce3d030106")
+"""The object identifiers of P-256 and of one that nobody uses."""
+STRANGE = [
+    pytest.param(VERSION, "4 is not a valid X509 version", id="of a version to come"),
+    pytest.param(CURVE, "CN=P \\(Curve 1.2.840.10045.3.1.6 is not supported", id="with a key of another curve"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), STRANGE)
+def test_what_is_of_no_known_kind_is_refused(change: tuple[str, str], said: str) -> None:
+    """As a root of others, and as a CA that is to sign: it is the user's to mend."""
+    strange = written_anew(plain().certificate, *map(bytes.fromhex, change))
+
+    with pytest.raises(SourceError, match=f"it holds a certificate that cannot be read: {said}"):
+        source.roots(strange)
+    with pytest.raises(SourceError, match=f"tls.crt holds a certificate that cannot be read: {said}"):
+        source.parse({**files(plain()), "tls.crt": strange.encode()}, is_tiered=True, now=NOW)
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+@pytest.mark.parametrize("number", [b"\x00", b"\x85"], ids=["zero", "negative"])
+def test_a_serial_number_must_be_positive(number: bytes) -> None:
+    """Go reads no other, nor does the API server in a ClusterTrustBundle."""
+    strange = written_anew(plain(serial=0x55).certificate, b"\x02\x01\x55", b"\x02\x01" + number)
+
+    with pytest.raises(SourceError, match="CN=P has a serial number that is not positive"):
+        source.roots(strange)
+    with pytest.raises(SourceError, match="CN=P has a serial number that is not positive"):
+        source.parse({**files(plain()), "tls.crt": strange.encode()}, is_tiered=True, now=NOW)
+
+
+def test_roots_have_a_size_that_every_object_can_hold() -> None:
+    """Those of all eight ConfigMaps together, that is."""
+    large = plain(padding=24 * 1024)
+
+    assert 8 * len(source.roots(pem(large))) < 1024 * 1024 / 2
+    with pytest.raises(SourceError, match="bytes, more than 49152: spread them over more ConfigMaps"):
+        source.roots(pem(large) * 2)
 
 
 def test_all_faults_of_roots_are_named() -> None:
