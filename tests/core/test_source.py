@@ -483,11 +483,39 @@ def test_a_source_that_vanishes_while_it_is_copied_gives_its_number_up() -> None
     assert State.PUBLISHED is states(made)[Role.ROOT, 3]
 
 
-def _write(made: Outside) -> Any:
-    """Say the next step, which announces a root."""
+def _write(made: Outside, announced: str = "root 2 Making") -> Any:
+    """Say the next step, which announces a CA."""
     step = made.home.next_step(made.of, now=made.now)
-    assert "root 2 Making" in named(step)
+    assert announced in named(step)
     return step
+
+
+def test_an_intermediate_of_another_root_is_not_taken_for_the_announced_one() -> None:
+    """It is swapped just then: leaves under it would verify against no root that is published."""
+    made = outside(of_root())
+    made.home.source = of_intermediate("Else", "Other")
+    made.home.act(made.of, _write(made, "issuing 2 Making"))
+    made.home.source = of_intermediate("Last", "Third")
+    made.walk()
+    made.walk(DAY)
+    step = made.walk(DAY)
+
+    roots = {ca.number: ca.fingerprint for ca in made.home.view(made.of).ledger.of(Role.ROOT)}
+    assert generations.fingerprint(outside_root("Third").certificate) == roots[3]
+    assert 3 == made.home.recorded((Role.ISSUING, 3)).issuer
+    assert isinstance(step, Sign)
+    assert outside_intermediate("Last", "Third").certificate == step.ca.certificate
+
+
+def test_a_source_that_is_swapped_back_while_it_is_copied_brings_nothing() -> None:
+    """What there is already is not taken in twice."""
+    made = outside(of_root())
+    made.home.source = of_root("Other")
+    made.home.act(made.of, _write(made))
+    made.home.source = of_root()
+    made.walk()
+
+    assert {ROOT: State.ACTIVE, ISSUING: State.ACTIVE} == states(made)
 
 
 def test_an_outside_root_is_not_replaced_by_order_or_time() -> None:

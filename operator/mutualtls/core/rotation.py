@@ -18,6 +18,7 @@ from mutualtls.core.issue import CA
 from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
 from mutualtls.core.phases import MARGIN, announced, moved
 from mutualtls.core.reasons import Reason
+from mutualtls.core.source import Source
 from mutualtls.core.steps import Bury, Hold, Make, Sign, Step, View, Write
 
 
@@ -177,8 +178,20 @@ def _make(view: View) -> Step | None:
 def _can_be_made(view: View, making: CAGeneration) -> bool:
     """Tell whether there still is what an announced CA is made from."""
     if making.is_outside:
-        return view.source is not None and view.source.is_intermediate == (making.role == Role.ISSUING)
+        return view.source is not None and _brings(view.source, making, view.ledger)
     return making.issuer is None or isinstance(view.held[Role.ROOT, making.issuer], CA)
+
+
+def _brings(source: Source, making: CAGeneration, ledger: Ledger) -> bool:
+    """Tell whether a source still is what was announced: another root, or another intermediate of that very root."""
+    there = {ca.fingerprint for ca in ledger.generations if ca.state != State.GONE}
+    if generations.fingerprint(source.signer.certificate) in there:
+        return False
+    if making.issuer is None:
+        return not source.is_intermediate
+    issuer = ledger.find(Role.ROOT, making.issuer)
+    is_under_it = issuer is not None and generations.fingerprint(source.root) == issuer.fingerprint
+    return source.is_intermediate and is_under_it
 
 
 def _recorded(ledger: Ledger, making: CAGeneration, made: CA, now: datetime) -> Ledger:
