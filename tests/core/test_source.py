@@ -554,6 +554,49 @@ def test_a_swapped_source_is_rolled_back_once() -> None:
     assert {ROOT: State.ACTIVE, ISSUING: State.ACTIVE} == states(made)
 
 
+# A root that allows no CA below it
+
+
+def low() -> Source:
+    """Such a root."""
+    ca = plain(name="Low", path_length=0)
+    return Source(root=ca.certificate, signer=ca)
+
+
+def tiered(made: Outside) -> None:
+    """Ask for an issuing CA. What is in the Secret, judged by that, cannot be used any more."""
+    made.of = authority(root={"secretRef": {"name": "corp"}}, trustDomain="corp")
+    made.home.source = None
+
+
+def test_a_root_without_room_signs_on_when_an_issuing_ca_is_asked_for() -> None:
+    """What an issuing CA under it signed would be refused by everybody."""
+    made = outside(low(), issuing={"enabled": False})
+    tiered(made)
+    step = made.walk(HOUR)
+
+    assert isinstance(step, Sign)
+    assert made.home.ca(ROOT) == step.ca
+    assert {ROOT: State.ACTIVE} == states(made)
+    assert trust.of(made.of, made.home.read_ledger()).signing is not None
+
+
+def test_a_root_without_room_gets_no_issuing_ca_while_it_comes() -> None:
+    """It takes over by itself."""
+    made = outside(of_root(), issuing={"enabled": False})
+    made.home.sign(until=NOW + DAY, now=NOW)
+    made.home.source = low()
+    made.walk(HOUR)
+    tiered(made)
+    made.walk(HOUR)
+    published = states(made)
+    step = made.walk(DAY)
+
+    assert {ROOT: State.ACTIVE, ISSUING: State.ACTIVE, ROOT_2: State.PUBLISHED} == published
+    assert isinstance(step, Sign)
+    assert made.home.ca(ROOT_2) == step.ca
+
+
 # When the ledger is lost
 
 

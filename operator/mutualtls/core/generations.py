@@ -106,6 +106,18 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
+def is_tiered(authority: Authority, root: CAGeneration) -> bool:
+    """Tell whether an issuing CA is to stand under a root: as the spec asks, unless the root allows no CA below it.
+
+    Such a root, of an outside PKI, signs leaves itself: everybody would refuse what an issuing CA under it signs (RFC 5280
+    section 4.2.1.9).
+    """
+    if not authority.spec.issuing.enabled or not root.is_outside:
+        return authority.spec.issuing.enabled
+    extensions = x509.load_pem_x509_certificate(root.certificate.encode()).extensions
+    return extensions.get_extension_for_class(x509.BasicConstraints).value.path_length != 0
+
+
 def key_type(authority: Authority, role: Role) -> KeyType:
     """Tell what key a new CA of a role gets."""
     spec: CAKeySpec = (

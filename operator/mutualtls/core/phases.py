@@ -208,7 +208,7 @@ def names(order: Replace, ca: CAGeneration, ledger: Ledger) -> bool:
 
 def _lacks_signer(view: View, root: CAGeneration) -> bool:
     """Tell whether a root that is coming needs an issuing CA that is to be made here."""
-    is_tiered = view.authority.spec.issuing.enabled and not root.is_keyless
+    is_tiered = generations.is_tiered(view.authority, root) and not root.is_keyless
     return is_tiered and _signer_under(view, root) is None
 
 

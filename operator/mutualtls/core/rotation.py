@@ -35,7 +35,7 @@ def next_step(view: View) -> Step:
         return _begin(view)
     if root.is_keyless:
         return _sign_by_intermediate(view, root)
-    return _sign_by_issuing(view, root) if view.authority.spec.issuing.enabled else _sign_by_root(view, root)
+    return _sign_by_issuing(view, root) if generations.is_tiered(view.authority, root) else _sign_by_root(view, root)
 
 
 # Who signs

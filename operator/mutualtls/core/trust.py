@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from cryptography import x509
 
-from mutualtls.core import bundle, constraints, permits, phases, times
+from mutualtls.core import bundle, constraints, generations, permits, phases, times
 from mutualtls.core.authority import Authority, AuthoritySpec, OnNotPermitted, Retire, TrustSpec
 from mutualtls.core.constraints import NameConstraints
 from mutualtls.core.identity import Algorithm
@@ -112,8 +112,9 @@ def _policy(name: str, spec: AuthoritySpec) -> Policy:
 
 def _signer(authority: Authority, ledger: Ledger) -> CAGeneration | None:
     """Find the generation that signs leaves: an issuing CA, or the root where there is to be none."""
-    issuing = ledger.active(Role.ISSUING)
-    return issuing if issuing or authority.spec.issuing.enabled else ledger.active(Role.ROOT)
+    issuing, root = ledger.active(Role.ISSUING), ledger.active(Role.ROOT)
+    signs_itself = root is not None and not generations.is_tiered(authority, root)
+    return root if signs_itself and issuing is None else issuing
 
 
 def _is_in_use(ca: CAGeneration) -> bool:
