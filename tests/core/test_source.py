@@ -23,6 +23,7 @@ from mutualtls.core.issue import CA
 from mutualtls.core.keys import KeyType
 from mutualtls.core.ledger import Ledger, Role, State
 from mutualtls.core.names import Names
+from mutualtls.core.reasons import Reason
 from mutualtls.core.recovery import Evidence
 from mutualtls.core.source import Source, SourceError
 from mutualtls.core.steps import Hold, Sign
@@ -258,11 +259,6 @@ REFUSED = [
     ),
     pytest.param(files(plain(plain(number=2))), "CN=P is no root: it is not signed by itself", id="not by itself"),
     pytest.param(
-        files(plain(tall().root, name="Team"), roots=(plain(name="Tall", life=SOON),)),
-        "CN=Tall ends at 2027-02-05T03:04:05Z, before CN=Team, which must end no later",
-        id="its root ends first",
-    ),
-    pytest.param(
         files(plain(purposes=(SERVER,))), "CN=P allows no client auth below it (extendedKeyUsage)", id="for servers"
     ),
     pytest.param(
@@ -386,6 +382,26 @@ def test_an_outside_intermediate_signs_itself() -> None:
     offered = trust.of(made.of, made.home.read_ledger())
     assert issue.to_pem(outside_root().certificate) == offered.bundle
     assert {issue.key_id(outside_intermediate().certificate)} == set(offered.in_use)
+
+
+LASTING, ENDING = {"path_length": None}, {"path_length": None, "life": SOON}
+
+
+@pytest.mark.parametrize(("root", "upper"), [(ENDING, LASTING), (LASTING, ENDING)], ids=["the root", "between"])
+def test_no_leaf_outlives_what_stands_above_its_ca(root: dict[str, Any], upper: dict[str, Any]) -> None:
+    """Which ends before the CA itself: leaves end with it, and then nothing is signed."""
+    above = plain(name="Corp", **root)
+    between = plain(above, name="Upper", **upper)
+    lower = plain(between, name="Lower", path_length=0)
+    made = outside(source.parse(files(lower, between, roots=(above,)), is_tiered=True, now=NOW))
+    signing = trust.of(made.of, made.home.read_ledger()).signing
+    made.walk(398 * DAY)
+    step = made.walk(DAY)
+
+    assert signing is not None
+    assert SOON.not_after == signing.validity.not_after
+    assert isinstance(step, Hold)
+    assert Reason.CA_EXPIRED is step.reason
 
 
 SWAPPED = [

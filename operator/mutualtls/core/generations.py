@@ -109,8 +109,8 @@ def fingerprint(certificate: x509.Certificate) -> str:
 def is_tiered(authority: Authority, root: CAGeneration) -> bool:
     """Tell whether an issuing CA is to stand under a root: as the spec asks, unless the root allows no CA below it.
 
-    Such a root, of an outside PKI, signs leaves itself: everybody would refuse what an issuing CA under it signs (RFC 5280
-    section 4.2.1.9).
+    Such a root, of an outside PKI, signs leaves itself: everybody would refuse what an issuing CA under it signs
+    (RFC 5280 section 4.2.1.9).
     """
     if not authority.spec.issuing.enabled or not root.is_outside:
         return authority.spec.issuing.enabled

@@ -40,10 +40,9 @@ class CA:
 
     @property
     def validity(self) -> Validity:
-        """Validity of its certificate."""
-        return Validity(
-            not_before=self.certificate.not_valid_before_utc, not_after=self.certificate.not_valid_after_utc
-        )
+        """Validity of its certificate, up to the first end of an intermediate above it."""
+        end = min(one.not_valid_after_utc for one in (self.certificate, *self.further))
+        return Validity(not_before=self.certificate.not_valid_before_utc, not_after=end)
 
 
 def root(key: PrivateKey, *, common_name: str, unique: str, validity: Validity) -> x509.Certificate:

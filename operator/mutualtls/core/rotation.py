@@ -102,6 +102,8 @@ def _sign_by_intermediate(view: View, root: CAGeneration) -> Step:
     """Have the intermediate of an outside PKI sign, whose root's key is elsewhere."""
     issuing = view.ledger.active(Role.ISSUING)
     issuing_ca = key_of(view.held, issuing) if issuing else None
+    if root.not_after is not None and view.now >= root.not_after:
+        return Hold(Reason.CA_EXPIRED, f"root {root.number} expired at: {times.rfc3339(root.not_after)}")
     if issuing_ca is not None:
         return _sign(view, issuing_ca)
     reference = view.authority.spec.root.secret_ref

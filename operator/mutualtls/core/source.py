@@ -5,7 +5,6 @@ Each is judged whole, then copied: the CA to a CA generation, the roots to the l
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,7 +49,7 @@ def parse(data: Mapping[str, bytes], *, is_tiered: bool, now: datetime, known: L
     key = _key(data)
     path, faults = _path(chain[0], [*chain[1:], *roots])
     faults += [fault for one in path for fault in _faults(one, now)]
-    faults += [*_outlived(path), *_without_room(path, below=1 if is_tiered and len(path) == 1 else 0)]
+    faults += _without_room(path, below=1 if is_tiered and len(path) == 1 else 0)
     faults += _with_key_of_another(path[0], known.generations if known else ())
     if key is None:
         faults.append("tls.key is no private key in PEM, without a password")
@@ -142,14 +141,6 @@ def _path(first: x509.Certificate, others: Iterable[x509.Certificate]) -> tuple[
             return path, [f"the CA that signed {_name(path[-1])} is neither in tls.crt nor in ca.crt"]
         path.append(issuer)
     return path, [] if _is_issued_by(path[-1], path[-1]) else [_not_itself(path[-1])]
-
-
-def _outlived(path: Iterable[x509.Certificate]) -> Iterator[str]:
-    """Find what ends before a CA below it. Leaves end before the CA that signs them does, which looks no further up."""
-    for below, above in itertools.pairwise(path):
-        if above.not_valid_after_utc < below.not_valid_after_utc:
-            end = times.rfc3339(above.not_valid_after_utc)
-            yield f"{_name(above)} ends at {end}, before {_name(below)}, which must end no later"
 
 
 def _without_room(path: Iterable[x509.Certificate], *, below: int) -> Iterator[str]:

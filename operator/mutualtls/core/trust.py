@@ -5,9 +5,9 @@ It is derived from the authority's spec and its ledger alone, and holds no key.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cryptography import x509
 
@@ -29,6 +29,7 @@ class CAInUse:
     chain_hash: str
     """`bundle.chain_hash` of the intermediates that go into tls.crt after its leaves."""
     validity: times.Validity
+    """Its own, up to the first end of a CA above it. No leaf ends later."""
     is_replaced: bool = False
     """Whether its leaves are to be replaced now, as another CA signs in its place."""
 
@@ -123,12 +124,18 @@ def _is_in_use(ca: CAGeneration) -> bool:
 
 def _in_use(ca: CAGeneration, authority: Authority, ledger: Ledger) -> CAInUse:
     chain = x509.load_pem_x509_certificates((ca.certificate + ca.chain).encode())
-    certificate = chain[0]
     return CAInUse(
         chain_hash=bundle.chain_hash(chain if ca.role == Role.ISSUING else []),
         is_replaced=_are_leaves_replaced(ca, authority, ledger),
-        validity=times.Validity(not_before=certificate.not_valid_before_utc, not_after=certificate.not_valid_after_utc),
+        validity=times.Validity(not_before=chain[0].not_valid_before_utc, not_after=_end(chain, ca, ledger)),
     )
+
+
+def _end(chain: Iterable[x509.Certificate], ca: CAGeneration, ledger: Ledger) -> datetime:
+    """Tell when the first CA ends on the way up to the root: in an outside PKI it need not be the one that signs."""
+    root = ledger.find(Role.ROOT, ca.issuer) if ca.issuer is not None else None
+    ends = [one.not_valid_after_utc for one in chain]
+    return min([*ends, root.not_after] if root is not None and root.not_after is not None else ends)
 
 
 def _are_leaves_replaced(ca: CAGeneration, authority: Authority, ledger: Ledger) -> bool:
