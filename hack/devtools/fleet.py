@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import itertools
 import json
+import math
 import os
 import random
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -197,12 +199,33 @@ class Fleet:
                     counted[client, server] += number
         return counted
 
-    def failures(self, *, but: frozenset[str] = frozenset()) -> list[str]:
-        """Tell of each handshake that failed, but for those in which one of `but` took part; and of who has ended."""
+    def failures(self, *, but: Mapping[str, float] | None = None) -> list[str]:
+        """Tell of each handshake that failed, and of who has ended.
+
+        Left out are those in which one of `but` took part, each from its moment on.
+        """
+        since = but or {}
         ended = [name for name, process in self.consumers.items() if not process.is_alive()]
-        lines = [line for client, line in self._lines("failure") if not {client, line["server"]} & but]
-        failed = [_told(line, self.held(line["server"], line["at"])) for line in lines]
+        failed = [
+            _told(line, self.held(line["server"], line["at"]))
+            for client, line in self._lines("failure")
+            if line["at"] < min(since.get(one, math.inf) for one in (client, line["server"]))
+        ]
         return [f"{name} has ended: {self._output(name)}" for name in ended] + failed
+
+    def silences(self, longest_s: float, *, but: Collection[str] = ()) -> list[str]:
+        """Tell who did not call whom for longer than that, between two calls; none of `but`."""
+        called: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for client, line in self._lines("second"):
+            for server in line["done"].keys() | line["failed"].keys():
+                if not {client, server} & set(but):
+                    called[client, server].append(line["second"])
+        return [
+            f"{client} did not call {server} for {after - before} s from {before} on"
+            for (client, server), seconds in called.items()
+            for before, after in itertools.pairwise(seconds)
+            if after - before > longest_s
+        ]
 
     def held(self, name: str, at: float) -> dict[str, Any]:
         """Tell what files a consumer had at a moment."""

@@ -32,7 +32,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """A Secret or ConfigMap with a bundle, as it was written. Without a leaf where it is none of an identity."""
+    """What carries a bundle, as it was written: a Secret with a leaf, a ConfigMap or a ClusterTrustBundle without."""
 
     version: int
     at: float
@@ -79,12 +79,13 @@ class History:
         ours = f"mutualtls.dev/authority={self.authority}"
         system = f"/api/v1/namespaces/{NAMESPACE}"
         watching.follow("/api/v1/secrets", self._note_files, selector=f"{ours},mutualtls.dev/part=files")
-        watching.follow("/api/v1/configmaps", self._note_bundle, selector=f"{ours},mutualtls.dev/part=bundle")
+        for path in ("/api/v1/configmaps", "/apis/certificates.k8s.io/v1/clustertrustbundles"):
+            watching.follow(path, self._note_bundle, selector=f"{ours},mutualtls.dev/part=bundle")
         watching.follow(f"{system}/secrets", self._note_ca, selector=f"{ours},mutualtls.dev/part=ca")
         watching.follow(f"{system}/configmaps", self._note_ledger, selector=f"{ours},mutualtls.dev/part=ledger")
 
     def now(self) -> dict[str, Carried]:
-        """Tell what every Secret and ConfigMap with a bundle holds now, by its name."""
+        """Tell what every carrier of the bundle holds now, by its name."""
         last = {one.name: one for one in tuple(self.seen) if isinstance(one, Carried)}
         return {name: one for name, one in last.items() if not one.is_gone}
 
@@ -110,8 +111,11 @@ class History:
 
     def _note_bundle(self, event: Event) -> None:
         metadata = event.body["metadata"]
-        name = f"configmap {metadata['namespace']}/{metadata['name']}"
-        roots = x509.load_pem_x509_certificates(event.body["data"]["ca.crt"].encode())
+        if "namespace" in metadata:
+            name, pem = f"configmap {metadata['namespace']}/{metadata['name']}", event.body["data"]["ca.crt"]
+        else:
+            name, pem = f"clustertrustbundle {metadata['name']}", event.body["spec"]["trustBundle"]
+        roots = x509.load_pem_x509_certificates(pem.encode())
         bundle = frozenset(consumer.key_id(root) for root in roots)
         self.seen.append(Carried(version=event.version, at=event.at, name=name, bundle=bundle, is_gone=event.is_gone))
 

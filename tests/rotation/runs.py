@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from devtools.fleet import Fleet, projected
 from devtools.operators import wait_until
 from interrupted.scenes import Scene
 from rotation import history as histories
-from rotation.history import History, Terms
+from rotation.history import Carried, History, Terms
 
 SOAK_S = 2
 DELAY_S = 1.2
@@ -36,6 +36,8 @@ MINUTES = {"minDuration": "1m", "duration": "1m", "maxDuration": "1m"}
 
 _SHOWN = 20
 """Failed handshakes of which is told, of those that there were."""
+_SILENT_S = 10.0
+"""For so long nobody may be without a call of somebody: many times what a round takes, also on a busy machine."""
 
 Spec = dict[str, Any]
 
@@ -76,8 +78,8 @@ class Run:
     history: History
     terms: Terms
     spec: Spec
-    but: frozenset[str] = frozenset()
-    """Consumers that are outside of the promise."""
+    but: dict[str, float] = field(default_factory=dict)
+    """Consumers that are outside of the promise, and from when on, as Unix time."""
 
     def apply(self, name: str, **spec: Any) -> None:
         """Apply an identity of the authority."""
@@ -142,8 +144,7 @@ class Run:
         key_id = self.key_id(root)
 
         def are_under() -> bool:
-            counted = [one for one in self.history.now().values() if one.name not in self.terms.excused]
-            return all(one.leaf.root == key_id for one in counted if one.leaf is not None)
+            return all(one.leaf.root == key_id for one in self._counted() if one.leaf is not None)
 
         wait_until(are_under, f"all have certificates under {root}")
 
@@ -155,11 +156,11 @@ class Run:
 
     def wait_out_of_trust(self, key_id: str) -> None:
         """Wait until no bundle has the root of a key id, but those of who is outside of the promise."""
+        wait_until(lambda: not any(key_id in one.bundle for one in self._counted()), "the root is in no bundle")
 
-        def bundles() -> list[frozenset[str]]:
-            return [one.bundle for one in self.history.now().values() if one.name not in self.terms.excused]
-
-        wait_until(lambda: not any(key_id in bundle for bundle in bundles()), "the root is in no bundle")
+    def _counted(self) -> list[Carried]:
+        """List what carries the bundle now, but what is outside of the promise."""
+        return [one for one in self.history.now().values() if one.name not in self.terms.excused]
 
     def key_id(self, ca: str) -> str:
         """Read the key id of a CA, such as `root 1`."""
@@ -181,9 +182,13 @@ class Run:
 
     def state_in_ledger(self, role: str, number: int) -> str:
         """Read the state of a CA from the ledger itself."""
-        text = json.loads(self.authority.system("get", "configmap", self.ledger_name, "--output=json"))
-        known = json.loads(text["data"]["ledger.json"])["generations"]
-        return str(next(ca["state"] for ca in known if (ca["role"], ca["number"]) == (role, number)))
+        return self.states_in_ledger()[f"{role} {number}"]
+
+    def states_in_ledger(self) -> dict[str, str]:
+        """Read where each CA is from the ledger itself, as `states` does from the status; none where it is lost."""
+        text = self.authority.system("get", "configmap", self.ledger_name, "--output=json", "--ignore-not-found")
+        known = json.loads(json.loads(text)["data"]["ledger.json"])["generations"] if text else []
+        return {f"{ca['role']} {ca['number']}": ca["state"] for ca in known}
 
     def wait_replaced(self, *, root: int = 2, deadline_s: float = 60.0) -> None:
         """Wait until a root and what is under it are alone, and the keys of all others are deleted."""
@@ -202,7 +207,7 @@ class Run:
 
     def excuse(self, *identities: str) -> None:
         """Take identities out of the promise."""
-        self.but |= set(identities)
+        self.but |= dict.fromkeys(identities, 0.0)
         self.terms = self.terms.without({self.secret(identity) for identity in identities})
 
     def judge(self) -> None:
@@ -213,6 +218,8 @@ class Run:
         if failures:
             late = f"kubelet was later than asked for by up to {self.fleet.kubelet.late_s:.1f} s"
             pytest.fail("\n".join([f"{len(failures)} failed handshakes; {late}; see {log}", *failures[:_SHOWN]]))
+        silences = self.fleet.silences(_SILENT_S, but=self.but)
+        assert [] == silences, "\n".join(silences)
         violations = histories.violations(self.history.seen, self.terms)
         assert [] == violations, "\n".join([*violations, f"see {log}"])
 
@@ -262,6 +269,8 @@ def running(
             roots = BUNDLE if name == names[-1] else None
             fleet.join(name, world.namespace, *projected(world.namespace, f"{name}-mtls", trust=roots))
         world.wait_ready(*names)
+        if names:
+            fleet.wait_for_round()
         try:
             yield run
         finally:

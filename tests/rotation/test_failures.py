@@ -46,7 +46,7 @@ def test_5_a_program_that_never_reads_its_files_again_fails_alone(scene: Scene, 
         run.join("deaf", delay_s=3600)
         run.rotate()
         run.wait_replaced()
-        run.but |= {"deaf"}
+        run.but |= {"deaf": 0.0}
         run.judge()
 
 

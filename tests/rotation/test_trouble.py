@@ -29,7 +29,7 @@ def test_a_consumer_that_is_slower_than_the_soak_fails_and_only_it(scene: Scene,
         run.wait_replaced()
         assert run.fleet.failures()
 
-        run.but |= {"slow"}
+        run.but |= {"slow": 0.0}
         run.judge()
 
 
