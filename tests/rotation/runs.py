@@ -197,6 +197,36 @@ class Run:
         wait_until(lambda: alone == self._roots(), f"root {root} is alone", deadline_s=deadline_s)
         wait_until(lambda: self.authority.phase() == "Stable", "the root is not being replaced any more")
         wait_until(lambda: set(self._roots_with_key()) <= {f"root.{root}"}, "the keys of all others are deleted")
+        self.wait_settled(root=root)
+
+    def wait_settled(self, *, root: int) -> None:
+        """Wait until a root is alone in all that carries the bundle, and each status agrees with its Secret."""
+        alone = frozenset({self.key_id(f"root {root}")})
+        copies = {f"configmap {self.world.namespace}/{BUNDLE}", f"clustertrustbundle {self.trust_bundle}"}
+        wait_until(lambda: copies <= self.history.now().keys(), "all copies of the bundle are there")
+        wait_until(lambda: {one.bundle for one in self._counted()} == {alone}, f"root {root} is alone in every bundle")
+        wait_until(lambda: not self._unsettled(), "each status agrees with its Secret")
+
+    def _unsettled(self) -> list[str]:
+        """List the Secrets that hold another certificate, or bundle, than the status of their identity tells of."""
+        now, bundle = self.history.now(), self.authority.status()["bundle"]
+        counted = {name: told for name, told in self._told().items() if name not in self.terms.excused}
+        held = {name: (one.leaf.serial, bundle) for name, one in now.items() if one.leaf is not None}
+        return [name for name, told in counted.items() if told != held.get(name)]
+
+    def _told(self) -> dict[str, tuple[str, str]]:
+        """Read the serial number and the hash of the bundle that each identity's status tells of, by its Secret."""
+        listed = json.loads(self.world.kubectl("get", "mtls", "--output=json"))["items"]
+        told = {self.secret(one["metadata"]["name"]): one.get("status", {}) for one in listed}
+        return {
+            name: (status.get("certificate", {}).get("serialNumber", ""), status.get("bundle", ""))
+            for name, status in told.items()
+        }
+
+    @property
+    def trust_bundle(self) -> str:
+        """Name the ClusterTrustBundle."""
+        return f"mutualtls.dev:{self.authority.name}:bundle"
 
     def _roots(self) -> dict[str, str]:
         return {ca: state for ca, state in self.authority.states().items() if ca.startswith("root")}
@@ -222,6 +252,8 @@ class Run:
         assert [] == silences, "\n".join(silences)
         violations = histories.violations(self.history.seen, self.terms)
         assert [] == violations, "\n".join([*violations, f"see {log}"])
+        unseen = self._told().keys() - {one.name for one in self.history.seen if isinstance(one, Carried)}
+        assert set() == unseen, "the history has nothing of them"
 
 
 @contextlib.contextmanager
