@@ -37,7 +37,7 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "rotation": ((*_PYTHON, "pytest", "-q", "-n3", "tests/rotation"),),
 }
 BY_NAME_ALONE: dict[str, tuple[tuple[str, ...], ...]] = {
-    # Minutes: the operator is killed at every write of a root's replacement, not at one of each phase.
+    # A quarter of an hour: the operator is killed at every write of what replaces a CA, not at one of each phase.
     "kills": ((*_PYTHON, "pytest", "-q", "-n3", "tests/rotation/test_kills.py", "--every-write"),),
 }
 FIX = (

@@ -148,6 +148,16 @@ class Run:
 
         wait_until(are_under, f"all have certificates under {root}")
 
+    def wait_issued_by(self, issuing: str) -> None:
+        """Wait until an issuing CA, such as `issuing 2`, signs and every certificate is of it."""
+        wait_until(lambda: self.authority.states().get(issuing) == "Active", f"{issuing} signs", deadline_s=120)
+        key_id = self.key_id(issuing)
+
+        def are_of_it() -> bool:
+            return all(one.leaf.issuer == key_id for one in self._counted() if one.leaf is not None)
+
+        wait_until(are_of_it, f"all have a certificate of {issuing}", deadline_s=60)
+
     def wait_trusted_by(self, root: str, *identities: str) -> None:
         """Wait until the bundles of some identities have a root, such as `root 2`."""
         key_id, bundles = self.key_id(root), self.history.now

@@ -7,7 +7,6 @@ from pathlib import Path
 from devtools.operators import wait_until
 from interrupted.scenes import Scene
 from rotation import runs
-from rotation.runs import Run
 
 
 def test_renewals_are_not_noticed(scene: Scene, tmp_path: Path) -> None:
@@ -23,7 +22,7 @@ def test_renewals_are_not_noticed(scene: Scene, tmp_path: Path) -> None:
 def test_an_issuing_ca_at_half_its_life_is_replaced_unnoticed(scene: Scene, tmp_path: Path) -> None:
     """Two minutes long, so that it happens within one; no bundle changes."""
     with runs.running(scene, tmp_path, issuing={"duration": "2m"}, leaf=runs.MINUTES) as run:
-        _wait_issued_by(run, 2)
+        run.wait_issued_by("issuing 2")
         run.judge()
 
         assert {"issuing 2": "Active", "root 1": "Active"}.items() <= run.authority.states().items()
@@ -33,7 +32,7 @@ def test_an_issuing_ca_is_replaced_by_order_unnoticed(scene: Scene, tmp_path: Pa
     """And with it all certificates, at once; no bundle changes."""
     with runs.running(scene, tmp_path) as run:
         run.authority.order("rotate-issuing", run.authority.offered("rotate-issuing"))
-        _wait_issued_by(run, 2)
+        run.wait_issued_by("issuing 2")
         run.judge()
 
         assert {"issuing 2": "Active", "root 1": "Active"}.items() <= run.authority.states().items()
@@ -47,19 +46,3 @@ def test_a_lost_issuing_ca_is_replaced_unnoticed(scene: Scene, tmp_path: Path) -
         run.judge()
 
         assert "Active" == run.authority.states()["root 1"]
-
-
-def _wait_issued_by(run: Run, number: int) -> None:
-    """Wait until an issuing CA has signed the certificates of all."""
-    ca = f"issuing {number}"
-    wait_until(lambda: run.authority.states().get(ca) == "Active", f"{ca} signs", deadline_s=120)
-    (key_id,) = [
-        one["keyID"]
-        for one in run.authority.status()["generations"]
-        if one["state"] == "Active" and one["role"] == "issuing"
-    ]
-
-    def issuers() -> set[str]:
-        return {run.world.status(name)["certificate"]["issuerKeyID"] for name in runs.FEW}
-
-    wait_until(lambda: issuers() == {key_id}, f"all have a certificate of {ca}", deadline_s=60)

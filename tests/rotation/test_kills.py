@@ -1,4 +1,4 @@
-"""SIGKILL before and after each single write of a root's replacement: it ends the same, and no handshake fails.
+"""SIGKILL before and after each single write of what replaces a CA: it ends the same, and no handshake fails.
 
 One run a write. All of them only with `--every-write`; otherwise one write of each phase.
 """
@@ -6,14 +6,17 @@ One run a write. All of them only with `--every-write`; otherwise one write of e
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from devtools.operators import wait_until
 from interrupted.proxy import Write
 from interrupted.scenes import Scene
 from rotation import runs
+from rotation.runs import Run
 
 _PATHS = {
     "/configmaps/mutualtls-ledger": "ledger",
@@ -30,58 +33,149 @@ _OF_MANY = {"copy": 1, "files": 2, "identity status": 3}
 _EACH_IDENTITY = ("files",) * len(runs.FEW) + ("identity status",) * len(runs.FEW)
 _EACH_BUNDLE = ("copy", "copy", *_EACH_IDENTITY)
 
-WRITES = (
-    *("ledger", "CA", "ledger", "ledger", "CA", "ledger", "authority status"),  # root, then issuing CA, are made
-    *(*_EACH_BUNDLE, "authority status"),  # Publishing: the soak begins
-    *("ledger", "authority status", "ledger", *_EACH_IDENTITY, "authority status"),  # Signing: `signsUntil`, the soak
-    *("ledger", "authority status", *_EACH_BUNDLE),  # Retiring
-    *("ledger", "CA", "CA", "CA", "CA", "authority status"),  # each key is deleted, and its tombstone put there
-)
-ONE_OF_EACH_PHASE = frozenset({2, 10, 20, 38})
+BURIALS = ("CA", "CA", "CA", "CA")
+"""Each key is deleted, and its tombstone put there: of the issuing CA and of the root."""
+WITHOUT_KEY, WITH_KEY = ["tls.crt"], ["tls.crt", "tls.key"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What is interrupted, and how it ends."""
+
+    before: Callable[[Run], None]
+    order: Callable[[Run], None]
+    wait_done: Callable[[Run], None]
+    writes: tuple[str, ...]
+    always: frozenset[int]
+    """Numbers of the writes at which it is killed in each run of the ring: one of each phase."""
+    states: dict[str, str]
+    secrets: dict[str, list[str]]
+
+
+def nothing(run: Run) -> None:
+    """Have nothing done beforehand."""
+
+
+def signing(run: Run) -> None:
+    """Have all certificates under root 2, and nothing going on: Retiring waits for an approval."""
+    run.change_rotation(approval="Manual")
+    run.rotate()
+    run.approve("Signing")
+    run.wait_issued_under("root 2")
+    wait_until(lambda: "approve" in run.waits_for(), "Retiring waits for an approval")
+
+
+def rotate_root(run: Run) -> None:
+    """Order another root."""
+    run.authority.rotate()
+
+
+def rotate_issuing(run: Run) -> None:
+    """Order another issuing CA."""
+    run.authority.order("rotate-issuing", run.authority.offered("rotate-issuing"))
+
+
+def wait_root_2(run: Run) -> None:
+    """Wait until root 2 is alone."""
+    run.wait_replaced()
+
+
+def wait_root_1(run: Run) -> None:
+    """Wait until root 1 is alone."""
+    run.wait_replaced(root=1)
+
+
+def wait_issuing_2(run: Run) -> None:
+    """Wait until issuing CA 2 has signed all certificates."""
+    run.wait_issued_by("issuing 2")
+    run.wait_settled(root=1)
+
+
+SCENARIOS = {
+    "replaced": Scenario(
+        before=nothing,
+        order=rotate_root,
+        wait_done=wait_root_2,
+        writes=(
+            *("ledger", "CA", "ledger", "ledger", "CA", "ledger", "authority status"),  # root, issuing CA: are made
+            *(*_EACH_BUNDLE, "authority status"),  # Publishing: the soak begins
+            *("ledger", "authority status", "ledger", *_EACH_IDENTITY, "authority status"),  # Signing: `signsUntil`
+            *("ledger", "authority status", *_EACH_BUNDLE),  # Retiring
+            *("ledger", *BURIALS, "authority status"),
+        ),
+        always=frozenset({2, 10, 20, 30, 38}),
+        states={"root 2": "Active", "issuing 2": "Active"},
+        secrets={"root.1": WITHOUT_KEY, "issuing.1": WITHOUT_KEY, "root.2": WITH_KEY, "issuing.2": WITH_KEY},
+    ),
+    "rolled back": Scenario(
+        before=signing,
+        order=Run.roll_back,
+        wait_done=wait_root_1,
+        writes=(
+            *("ledger", "authority status", *_EACH_IDENTITY, "authority status"),  # Withdrawing: all are covered
+            *("ledger", "authority status", *_EACH_BUNDLE),  # Removing
+            *("ledger", *BURIALS, "authority status"),
+        ),
+        always=frozenset({4, 14}),
+        states={"root 1": "Active", "issuing 1": "Active"},
+        secrets={"root.1": WITH_KEY, "issuing.1": WITH_KEY, "root.2": WITHOUT_KEY, "issuing.2": WITHOUT_KEY},
+    ),
+    "another issuing CA": Scenario(
+        before=nothing,
+        order=rotate_issuing,
+        wait_done=wait_issuing_2,
+        writes=("ledger", "CA", "ledger", "authority status", "ledger", *_EACH_IDENTITY),
+        always=frozenset({3}),
+        states={"root 1": "Active", "issuing 1": "Retiring", "issuing 2": "Active"},
+        secrets={"root.1": WITH_KEY, "issuing.1": WITH_KEY, "issuing.2": WITH_KEY},
+    ),
+}
 POINTS = [
     pytest.param(
+        scenario,
         number,
         after,
-        id=f"{'after' if after else 'before'} write {number}, of {what}",
-        marks=() if number in ONE_OF_EACH_PHASE else pytest.mark.every_write,
+        id=f"{name}, {'after' if after else 'before'} write {number}, of {what}",
+        marks=() if number in scenario.always else pytest.mark.every_write,
     )
-    for number, what in enumerate(WRITES, start=1)
+    for name, scenario in SCENARIOS.items()
+    for number, what in enumerate(scenario.writes, start=1)
     for after in (False, True)
 ]
 
 
-@pytest.mark.parametrize(("number", "after"), POINTS)
-def test_killed_at_a_write_it_ends_the_same(scene: Scene, tmp_path: Path, number: int, *, after: bool) -> None:
-    """One new root and one new issuing CA, the old ones' keys deleted, and nobody noticed."""
+@pytest.mark.parametrize(("scenario", "number", "after"), POINTS)
+def test_killed_at_a_write_it_ends_the_same(
+    scene: Scene, tmp_path: Path, scenario: Scenario, number: int, *, after: bool
+) -> None:
+    """Each CA made once, the keys of those that are gone deleted, and nobody noticed."""
     with runs.running(scene, tmp_path) as run:
+        scenario.before(run)
         scene.proxy.count(run.authority.name)
         scene.proxy.hold(number, after=after)
-        run.authority.rotate()
+        scenario.order(run)
         assert scene.proxy.held.wait(timeout=60), f"only {len(scene.proxy.writes)} writes came"
 
         scene.operator.kill()
         scene.proxy.release()
         scene.operator.start()
-        run.wait_replaced()
+        scenario.wait_done(run)
         run.judge()
-        assert {"root 2": "Active", "issuing 2": "Active"} == run.authority.states()
-        assert {
-            "root.1": ["tls.crt"],
-            "issuing.1": ["tls.crt"],
-            "root.2": ["tls.crt", "tls.key"],
-            "issuing.2": ["tls.crt", "tls.key"],
-        } == run.authority.secrets()
+        assert scenario.states == run.authority.states()
+        assert scenario.secrets == run.authority.secrets()
 
 
-def test_so_many_writes_are_all(scene: Scene, tmp_path: Path) -> None:
-    """No write goes without its two kills."""
+@pytest.mark.parametrize("scenario", [pytest.param(one, id=name) for name, one in SCENARIOS.items()])
+def test_so_many_writes_are_all(scene: Scene, tmp_path: Path, scenario: Scenario) -> None:
+    """No write of a scenario goes without its two kills."""
     with runs.running(scene, tmp_path) as run:
+        scenario.before(run)
         scene.proxy.count(run.authority.name)
-        run.authority.rotate()
-        run.wait_replaced()
+        scenario.order(run)
+        scenario.wait_done(run)
         run.judge()
 
-        assert list(WRITES) == _told(scene.proxy.writes)
+        assert list(scenario.writes) == _told(scene.proxy.writes)
 
 
 def _told(writes: Iterable[Write]) -> list[str]:
