@@ -1,7 +1,7 @@
 """Ways in which the replacing of a root went wrong in a model of it, as far as they need a cluster: each goes right.
 
 The numbers are those of the list that DESIGN section 5 was repaired by. The others are decided by the core alone, and
-tested there; 3 is in `test_losses`, 4 in the ring `interrupted`.
+tested there; most of 3 is in `test_losses`, 4 in the ring `interrupted`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,30 @@ def test_2_at_the_time_of_a_stolen_key_the_root_goes_after_its_certificates(scen
     with runs.running(scene, tmp_path, rotation={"approval": "Manual", "laggardTimeout": "10m"}) as run:
         by = datetime.now(UTC) + timedelta(seconds=30)
         run.authority.order("compromised", f"{run.authority.fingerprint('root 1')};by={by:%Y-%m-%dT%H:%M:%SZ}")
+        run.wait_replaced()
+        run.judge()
+
+
+def test_3_a_late_bundle_lands_after_the_ledger_was_rebuilt(scene: Scene, tmp_path: Path) -> None:
+    """Of somebody who was about to take the old root out: all bundles held both, so the new root signs all the same."""
+    with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
+        run.rotate()
+        run.approve("Signing")
+        run.wait_issued_under("root 2")
+        wait_until(lambda: "approve" in run.waits_for(), "Retiring waits for an approval")
+        late = run.incoming()["certificate"].encode()
+        scene.proxy.count(run.authority.name)
+        scene.proxy.hold(3, after=False)  # after ledger and status, the first bundle
+        run.authority.order("approve", f"{run.incoming()['fingerprint']}/Retiring")
+        assert scene.proxy.held.wait(timeout=60)
+        assert "Withdrawn" == run.state_in_ledger("root", 1)
+
+        scene.operator.kill()
+        run.lose_ledger()
+        scene.proxy.release()
+        scene.operator.start()
+        wait_until(run.states_in_ledger, "the ledger is rebuilt")
+        _overwrite(run, "orders", late)
         run.wait_replaced()
         run.judge()
 
