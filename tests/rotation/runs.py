@@ -168,6 +168,11 @@ class Run:
         """Wait until no bundle has the root of a key id, but those of who is outside of the promise."""
         wait_until(lambda: not any(key_id in one.bundle for one in self._counted()), "the root is in no bundle")
 
+    def written_since(self, seen: int) -> list[Carried]:
+        """List what was written after so many things were seen and carries the bundle, but for who is excused."""
+        written = [one for one in self.history.seen[seen:] if isinstance(one, Carried)]
+        return [one for one in written if one.name not in self.terms.excused]
+
     def _counted(self) -> list[Carried]:
         """List what carries the bundle now, but what is outside of the promise."""
         return [one for one in self.history.now().values() if one.name not in self.terms.excused]
@@ -208,6 +213,20 @@ class Run:
         wait_until(lambda: self.authority.phase() == "Stable", "the root is not being replaced any more")
         wait_until(lambda: set(self._roots_with_key()) <= {f"root.{root}"}, "the keys of all others are deleted")
         self.wait_settled(root=root)
+
+    def wait_one_left(self) -> int:
+        """Wait until one root is left, by the ledger and by the keys that there are, and return its number.
+
+        A status or a ledger that was put back may say so when it is not so.
+        """
+
+        def left() -> list[str]:
+            states = self.states_in_ledger().items()
+            named = [ca.replace(" ", ".") for ca, state in states if ca.startswith("root") and state != "Gone"]
+            return named if named == self._roots_with_key() else []
+
+        wait_until(lambda: len(left()) == 1, "one root is left", deadline_s=60)
+        return int(left()[0].removeprefix("root."))
 
     def wait_settled(self, *, root: int) -> None:
         """Wait until a root is alone in all that carries the bundle, and each status agrees with its Secret."""
@@ -250,6 +269,12 @@ class Run:
         self.but |= dict.fromkeys(identities, 0.0)
         self.terms = self.terms.without({self.secret(identity) for identity in identities})
 
+    def excuse_when_ended(self, *identities: str) -> None:
+        """Take identities out of the promise from the end of their certificates on."""
+        held = self.history.now()
+        leaves = {identity: held[self.secret(identity)].leaf for identity in identities}
+        self.but |= {identity: leaf.not_after for identity, leaf in leaves.items() if leaf is not None}
+
     def judge(self) -> None:
         """Have no handshake fail, to the end, and nothing be written that must never be."""
         self.fleet.wait_for_round()
@@ -264,6 +289,13 @@ class Run:
         assert [] == violations, "\n".join([*violations, f"see {log}"])
         unseen = self._told().keys() - {one.name for one in self.history.seen if isinstance(one, Carried)}
         assert set() == unseen, "the history has nothing of them"
+
+    def expect_no_more_failures(self) -> None:
+        """Have nobody's handshake fail from the next round on, whoever was outside of the promise before."""
+        self.fleet.wait_for_round()
+        before = self.fleet.failures()
+        self.fleet.wait_for_round()
+        assert before == self.fleet.failures()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from devtools.operators import wait_until
 from interrupted.scenes import Scene
 from rotation import runs
 from rotation.runs import Run
@@ -116,9 +115,12 @@ def test_a_rotation_that_is_retiring_goes_on_after_a_loss(scene: Scene, tmp_path
         run.rotate()
         run.authority.wait_phase("Retiring")
         run.wait_out_of_trust(old)
+        seen = len(run.history.seen)
         loss(run, before)
         run.wait_replaced()
         run.judge()
+
+        assert [] == [one.name for one in run.written_since(seen) if old in one.bundle]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -136,7 +138,7 @@ def test_a_roll_back_goes_on_after_a_loss(scene: Scene, tmp_path: Path, loss: Lo
         loss(run, before)
         run.change_rotation(approval="Automatic", retire="AfterReplacement")
         run.terms = run.terms.after_replacement()
-        wait_until(lambda: run.authority.phase() == "Stable", "one root is left", deadline_s=60)
+        run.wait_replaced(root=run.wait_one_left())
         run.judge()
 
 
