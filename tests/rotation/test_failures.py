@@ -46,6 +46,8 @@ def test_5_a_program_that_never_reads_its_files_again_fails_alone(scene: Scene, 
         run.join("deaf", delay_s=3600)
         run.rotate()
         run.wait_replaced()
+        assert run.fleet.failures()
+
         run.but |= {"deaf": 0.0}
         run.judge()
 
@@ -72,3 +74,4 @@ def test_10_an_outside_ca_that_has_ended_is_replaced_by_another(scene: Scene, tm
         run.wait_replaced(deadline_s=120)
         run.world.wait_ready(*runs.FEW)
         run.judge()
+        run.expect_no_more_failures()

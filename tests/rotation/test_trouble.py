@@ -131,8 +131,11 @@ def test_who_gets_no_certificate_still_gets_the_bundle(scene: Scene, tmp_path: P
         run.fleet.wait_for_round()
         assert [] == run.fleet.failures()
 
-        run.excuse("suspended", "refused", "failing")
+        if retire == "AfterReplacement":
+            run.excuse("suspended", "refused", "failing")
         run.wait_replaced(deadline_s=180)
+        if retire == "AfterExpiry":
+            run.excuse_when_ended("suspended", "refused", "failing")
         run.judge()
 
 
@@ -151,10 +154,7 @@ def test_an_expired_identity_holds_nothing_up(scene: Scene, tmp_path: Path) -> N
 
         run.apply("expired")
         run.world.wait_ready("expired")
-        run.fleet.wait_for_round()
-        failures = len(run.fleet.failures())
-        run.fleet.wait_for_round()
-        assert failures == len(run.fleet.failures())
+        run.expect_no_more_failures()
 
 
 def test_a_namespace_that_never_ends_being_deleted_is_excused(scene: Scene, tmp_path: Path) -> None:
