@@ -199,17 +199,17 @@ class Fleet:
                     counted[client, server] += number
         return counted
 
-    def failures(self, *, but: Mapping[str, float] | None = None) -> list[str]:
-        """Tell of each handshake that failed, and of who has ended.
+    def failures(self, *, since: float = 0, but: Mapping[str, float] | None = None) -> list[str]:
+        """Tell of each handshake that failed since a moment, and of who has ended.
 
         Left out are those in which one of `but` took part, each from its moment on.
         """
-        since = but or {}
+        outside = but or {}
         ended = [name for name, process in self.consumers.items() if not process.is_alive()]
         failed = [
             _told(line, self.held(line["server"], line["at"]))
             for client, line in self._lines("failure")
-            if line["at"] < min(since.get(one, math.inf) for one in (client, line["server"]))
+            if since <= line["at"] < min(outside.get(one, math.inf) for one in (client, line["server"]))
         ]
         return [f"{name} has ended: {self._output(name)}" for name in ended] + failed
 
