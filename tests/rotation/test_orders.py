@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +13,14 @@ from devtools.operators import wait_until
 from interrupted.scenes import Scene
 from rotation import runs
 from rotation.runs import Run
+
+HELD_SOAK_S = 8
+"""Long enough to find in a phase that the clock is wrong, before the soak would be over."""
+ROOTS = {
+    "Publishing": {"root 1": "Active", "root 2": "Published"},
+    "Signing": {"root 1": "Retiring", "root 2": "Active"},
+}
+"""States of the roots in a phase."""
 
 
 def test_another_root_has_to_wait(scene: Scene, tmp_path: Path) -> None:
@@ -75,20 +85,29 @@ def test_orders_that_stay_are_obeyed_once(scene: Scene, tmp_path: Path) -> None:
 @pytest.mark.parametrize("off", [timedelta(minutes=1), timedelta(minutes=-1), timedelta(days=365)], ids=str)
 @pytest.mark.parametrize("phase", ["Publishing", "Signing"])
 def test_a_clock_that_jumps_holds_the_rotation(scene: Scene, tmp_path: Path, phase: str, off: timedelta) -> None:
-    """Nothing is decided by it; when it is right again the rotation goes on."""
-    with runs.running(scene, tmp_path) as run:
+    """Nothing is decided by it, for longer than the soak; when it is right again the rotation goes on."""
+    with runs.running(scene, tmp_path, soak_s=HELD_SOAK_S) as run:
         run.authority.rotate()
         run.authority.wait_phase(phase)
         scene.proxy.shift_clock(off)
-        wait_until(lambda: _is_held(run), "the authority waits for its clock")
-        before = run.authority.states()
+        _wait_held(run)
+        over = time.time() + HELD_SOAK_S
         run.apply("payments")
         run.world.wait_reason("payments", "AuthorityNotReady")
-        assert before == run.authority.states()
+        wait_until(lambda: time.time() > over, "the soak would be over")
+        assert ROOTS[phase].items() <= run.states_in_ledger().items()
+
         scene.proxy.shift_clock(timedelta())
-        run.wait_replaced()
+        run.wait_replaced(deadline_s=120)  # what was written by a clock that was ahead is soaked from then on
         run.judge()
 
 
-def _is_held(run: Run) -> bool:
-    return str(run.authority.condition("Ready").get("reason")) == "ClockSkew"
+def _wait_held(run: Run) -> None:
+    """Have the operator look at the authority, by which it compares clocks, until the status says that it waits."""
+    looks = itertools.count()
+
+    def is_held() -> bool:
+        run.world.kubectl("annotate", "mtlsca", run.authority.name, f"look={next(looks)}", "--overwrite")
+        return str(run.authority.condition("Ready").get("reason")) == "ClockSkew"
+
+    wait_until(is_held, "the authority waits for its clock")
