@@ -49,10 +49,12 @@ class Operator:
     """By which it goes; the cluster's own for user `operator` where none is given."""
     name: str = "operator"
     """By which the cluster knows it, and ends it."""
+    module: str = "mutualtls"
+    """What Python runs."""
 
     def start(self) -> None:
         """Start it. It serves when `is_running` says so."""
-        command = [sys.executable, "-m", "mutualtls", "run", "--log-format", "json"]
+        command = [sys.executable, "-m", self.module, "run", "--log-format", "json"]
         kubeconfig = self.kubeconfig or self.cluster.kubeconfig("operator")
         environment = {**os.environ, **self.settings, "KUBECONFIG": str(kubeconfig)}
         self.process = processes.start(command, log=self.log, environment=environment)

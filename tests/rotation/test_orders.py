@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import pytest
 
 from devtools.operators import wait_until
 from interrupted.scenes import Scene
-from rotation import runs
+from rotation import clock, runs
 from rotation.runs import Run
 
 HELD_SOAK_S = 8
@@ -82,14 +86,48 @@ def test_orders_that_stay_are_obeyed_once(scene: Scene, tmp_path: Path) -> None:
         assert {"root 3": "Active", "issuing 3": "Active"} == run.authority.states()
 
 
+Shift = Callable[[timedelta], None]
+Clock = Callable[[Scene, Path], AbstractContextManager[Shift]]
+
+
+@contextlib.contextmanager
+def servers_clock(scene: Scene, folder: Path) -> Iterator[Shift]:  # noqa: ARG001 - each clock is told where to write
+    """Have the API server's clock seen wrong."""
+    yield scene.proxy.shift_clock
+
+
+@contextlib.contextmanager
+def own_clock(scene: Scene, folder: Path) -> Iterator[Shift]:
+    """Have an operator in place of the scene's whose own clock can be wrong."""
+    off = folder / "off"
+
+    def shift(by: timedelta) -> None:
+        whole = off.with_suffix(".new")
+        whole.write_text(str(by.total_seconds()))
+        whole.replace(off)
+
+    shift(timedelta())
+    scene.operator.kill()
+    settings = {**scene.operator.settings, clock.OFF: str(off)}
+    operator = replace(scene.operator, module=clock.__name__, settings=settings)
+    operator.start()
+    try:
+        yield shift
+    finally:
+        operator.stop()
+
+
 @pytest.mark.parametrize("off", [timedelta(minutes=1), timedelta(minutes=-1), timedelta(days=365)], ids=str)
 @pytest.mark.parametrize("phase", ["Publishing", "Signing"])
-def test_a_clock_that_jumps_holds_the_rotation(scene: Scene, tmp_path: Path, phase: str, off: timedelta) -> None:
+@pytest.mark.parametrize("a_clock", [servers_clock, own_clock])
+def test_a_clock_that_jumps_holds_the_rotation(
+    scene: Scene, tmp_path: Path, a_clock: Clock, phase: str, off: timedelta
+) -> None:
     """Nothing is decided by it, for longer than the soak; when it is right again the rotation goes on."""
-    with runs.running(scene, tmp_path, soak_s=HELD_SOAK_S) as run:
+    with a_clock(scene, tmp_path) as shift, runs.running(scene, tmp_path, soak_s=HELD_SOAK_S) as run:
         run.authority.rotate()
         run.authority.wait_phase(phase)
-        scene.proxy.shift_clock(off)
+        shift(off)
         _wait_held(run)
         over = time.time() + HELD_SOAK_S
         run.apply("payments")
@@ -97,7 +135,7 @@ def test_a_clock_that_jumps_holds_the_rotation(scene: Scene, tmp_path: Path, pha
         wait_until(lambda: time.time() > over, "the soak would be over")
         assert ROOTS[phase].items() <= run.states_in_ledger().items()
 
-        scene.proxy.shift_clock(timedelta())
+        shift(timedelta())
         run.wait_replaced(deadline_s=120)  # what was written by a clock that was ahead is soaked from then on
         run.judge()
 
