@@ -53,6 +53,9 @@ class Priority(IntEnum):
 _CLOCK_CHECK_S = 30.0
 """Longest sleep on the event loop's clock, so that a jump of the clock of the day is noticed."""
 
+_CLOCK_SLACK = timedelta(seconds=5)
+"""By so much a clock may be set back without anything being looked at for it."""
+
 
 @dataclass(slots=True)
 class _Entry:
@@ -75,6 +78,8 @@ class Agenda:
         self._failures: dict[Key, int] = {}
         self._idle: deque[asyncio.Future[None]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
+        self._latest = clock()
+        """The latest that the clock has said."""
         self._is_closed = False
 
     def put(self, key: Key, *, priority: Priority = Priority.CHANGE, at: datetime | None = None) -> None:
@@ -83,6 +88,7 @@ class Agenda:
         Of two wishes the earlier counts, as it says anew when to look again; of two that are due the more urgent.
         """
         now = self._clock()
+        self._latest = max(self._latest, now)
         wish = _Entry(at or now, priority)
         known = self._entries.get(key)
         if known is not None and (max(known.at, now), known.priority) <= (max(wish.at, now), wish.priority):
@@ -160,7 +166,14 @@ class Agenda:
             self._set_alarm(now)
 
     def _promote(self, now: datetime) -> None:
-        """Move what has become due. An entry that was moved or taken since leaves a stale tuple, which is dropped."""
+        """Move what has become due. An entry that was moved or taken since leaves a stale tuple, which is dropped.
+
+        What was put off by a clock that was ahead would sleep for as long as that was: all is looked at anew.
+        """
+        is_set_back = now < self._latest - _CLOCK_SLACK
+        self._latest = now if is_set_back else max(self._latest, now)
+        for later, wish in tuple(self._entries.items()) if is_set_back else ():
+            self.put(later, priority=wish.priority)
         while self._later and self._later[0][0] <= now:
             at, _, key = heapq.heappop(self._later)
             entry = self._entries.get(key)

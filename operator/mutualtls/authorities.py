@@ -208,12 +208,15 @@ class Authorities:
         roots = await self._additional_roots(authority, standing)
         story: _Story = ()
         for _ in range(_MOST_STEPS):
+            now = self._clock()
             await self._custody.read(authority.name, standing.book)
+            if why_not := await self._api.check_clock():
+                return Hold(Reason.CLOCK_SKEW, why_not), story  # by an answer that came after `now` was read
             sight = self._store.sight_of_authority(authority.name)
-            view: View | Ledger | None = await self._rebuilt(authority, standing.book.ledger, sight)
+            view: View | Ledger | None = await self._rebuilt(authority, standing.book.ledger, sight, now)
             if view is None:
                 await self._copy_roots(authority, standing.book, roots)
-                view = await self._view(authority, standing, sight)
+                view = await self._view(authority, standing, sight, now)
             step: Step = Write(view) if isinstance(view, Ledger) else rotation.next_step(view)
             story = () if isinstance(view, Ledger) else _continued(story, progress.of(view))
             if isinstance(step, Hold | Sign):
@@ -267,7 +270,7 @@ class Authorities:
             )
         return None
 
-    async def _rebuilt(self, authority: Authority, known: Ledger | None, sight: Sight) -> Ledger | None:
+    async def _rebuilt(self, authority: Authority, known: Ledger | None, sight: Sight, now: datetime) -> Ledger | None:
         """Rebuild the ledger where it does not explain what is there. None: it does, or nothing is there."""
         if known is not None and await self._explains(known, authority, sight):
             return None
@@ -275,11 +278,11 @@ class Authorities:
         if evidence.is_empty:
             return None
         logger.warning("the ledger was lost and is rebuilt", extra={"authority": authority.name})
-        return recovery.rebuilt(authority, evidence, now=self._clock())
+        return recovery.rebuilt(authority, evidence, now=now)
 
-    async def _view(self, authority: Authority, standing: _Standing, sight: Sight) -> View:
+    async def _view(self, authority: Authority, standing: _Standing, sight: Sight, now: datetime) -> View:
         """Gather what the next step is decided by."""
-        known, now = standing.book.ledger or Ledger(authority_uid=authority.uid), self._clock()
+        known = standing.book.ledger or Ledger(authority_uid=authority.uid)
         return View(
             authority=authority,
             ledger=known,
@@ -326,7 +329,7 @@ class Authorities:
         key = await generate(generations.key_type(view.authority, announced.role))
         root = view.held.get((Role.ROOT, announced.issuer)) if announced.issuer is not None else None
         signer = root if isinstance(root, CA) else None
-        return generations.certify(view.authority, announced, key, signer, now=self._clock())
+        return generations.certify(view.authority, announced, key, signer, now=view.now)
 
     async def _write_status(self, authority: Authority, step: Sign | Hold, story: _Story) -> None:
         """Write the status where it differs from what is there."""

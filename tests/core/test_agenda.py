@@ -269,6 +269,32 @@ def test_what_is_to_come_is_not_taken_before_its_time() -> None:
     play(scene)
 
 
+def test_what_a_clock_put_off_that_was_ahead_is_looked_at_when_it_is_right_again() -> None:
+    """It would sleep for as long as the clock was ahead."""
+
+    async def scene(agenda: Agenda, clock: Clock) -> None:
+        agenda.put(A, at=NOW + HOUR)
+        clock.now = NOW + 24 * HOUR
+        agenda.put(B, at=clock.now + SECOND)
+        clock.now = NOW
+
+        assert [A, B] == sorted(await taken(agenda))
+
+    play(scene)
+
+
+def test_a_clock_that_is_set_back_a_little_wakes_nobody() -> None:
+    """As NTP does it."""
+
+    async def scene(agenda: Agenda, clock: Clock) -> None:
+        agenda.put(A, at=NOW + HOUR)
+        clock.now = NOW - SECOND
+
+        assert [] == await taken(agenda)
+
+    play(scene)
+
+
 def test_a_key_that_is_given_back_comes_again_when_asked() -> None:
     """A renewal is put on the agenda by the look at what was made."""
 
