@@ -23,7 +23,7 @@ from mutualtls.core.authority import Authority, AuthorityStatus, CAStatus, Retir
 from mutualtls.core.checks import Action, Known, Observed
 from mutualtls.core.errors import AuthorityError
 from mutualtls.core.facts import Facts
-from mutualtls.core.gates import Carrier, Leaf, Sight
+from mutualtls.core.gates import Carrier, Leaf, Sight, Workload
 from mutualtls.core.generations import CAId, Tombstone
 from mutualtls.core.identity import Identity, IdentityStatus
 from mutualtls.core.issue import CA
@@ -74,11 +74,20 @@ class Member:
 
     was_hindered: bool = False
     """Whether something stood in the way when it was last reconciled."""
+    is_restarted: bool = False
+    """Whether its consumer is a workload that is listed in `restart`: it reads its files when it is rolled, only."""
+    is_stuck: bool = False
+    """Whether that workload cannot be rolled."""
+    loaded: Files | None = None
+    """What its pods have read."""
+    rolled: datetime | None = None
+    """When the last of them did."""
 
     @property
     def is_hindered(self) -> bool:
-        """Whether something stands in the way of bringing its Secret up to date."""
-        return self.is_blocked or self.is_unread or self.identity.spec.suspend
+        """Whether something stands in the way of bringing its Secret and its workload up to date."""
+        is_rolling = self.is_restarted and self.loaded is not self.files
+        return self.is_blocked or self.is_unread or self.is_stuck or is_rolling or self.identity.spec.suspend
 
     @property
     def files(self) -> Files | None:
@@ -89,6 +98,12 @@ class Member:
     def name(self) -> str:
         """As gates name it."""
         return f"secret {self.identity.key}"
+
+    @property
+    def workload(self) -> Workload:
+        """What is seen of its workload."""
+        is_current = self.loaded is self.files
+        return Workload(name=f"deployment {self.identity.key}", rolled=self.rolled if is_current else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +165,8 @@ class Fleet:
                     since=known.issuer_since if known else None,
                 )
             )
-        return Sight(carriers=tuple(carriers), leaves=tuple(leaves))
+        workloads = (member.workload for member in self.members.values() if member.is_restarted and member.is_there)
+        return Sight(carriers=tuple(carriers), leaves=tuple(leaves), workloads=tuple(workloads))
 
     def evidence(self, known: Ledger | None) -> Evidence:
         """What tells of CAs when the ledger does not, as `custody` gathers it."""
@@ -264,7 +280,7 @@ class Fleet:
 
     def _excuse(self, names: tuple[str, ...]) -> None:
         for member in self.members.values():
-            if member.name in names:
+            if member.name in names or member.workload.name in names:
                 assert member.is_hindered or member.was_hindered or self.forced or isinstance(self.step, Hold), (
                     f"excused: {member.name}"
                 )
@@ -279,7 +295,7 @@ class Fleet:
             if files is None or self.offered is None or member.is_blocked:
                 continue
             is_good = files.facts.bundle_hash == self.offered.bundle_hash and files.root in files.roots
-            member.is_outside &= not (is_good and len(self.held(member)) == 1)
+            member.is_outside &= not (is_good and self.held(member) == (files,))
 
     def _act(self, step: Write | Make | Bury, *, is_rebuilt: bool) -> None:
         if isinstance(step, Write):
@@ -419,6 +435,11 @@ class Fleet:
             member.versions[-1] = replace(member.versions[-1], replaced=self.now)
         member.versions = list(self.held(member))
 
+    def roll(self, member: Member) -> None:
+        """Start the pods of a workload anew where its files have changed, if that can be."""
+        if member.is_restarted and not member.is_stuck and member.is_there and member.loaded is not member.files:
+            member.loaded, member.rolled = member.files, self.now
+
     def settle(self) -> None:
         """Look at the authority and at every identity until all has come to rest at this time."""
         for _ in range(4):
@@ -426,6 +447,7 @@ class Fleet:
             before = [member.files for member in self.members.values()]
             for member in self.members.values():
                 self.reconcile(member)
+                self.roll(member)
             if before == [member.files for member in self.members.values()]:
                 return
 
@@ -497,7 +519,12 @@ class Fleet:
         return times.parse_duration(self.of.spec.leaf.max_duration)
 
     def held(self, member: Member) -> tuple[Files, ...]:
-        """List the versions that a consumer may hold who re-reads within the soak and before its leaf ends."""
+        """List the versions that a consumer may hold who re-reads within the soak and before its leaf ends.
+
+        The pods of a workload hold what they started with.
+        """
+        if member.loaded is not None:
+            return (member.loaded,)
         held = (files for files in member.versions if files.replaced is None or self.now < files.replaced + self.soak)
         return tuple(held)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -30,6 +32,8 @@ NEXT = {
     Phase.REMOVING: {Phase.STABLE},
 }
 """The table of DESIGN section 5: which phases may follow."""
+_ON_THE_WAY = (Phase.PUBLISHING, Phase.SIGNING, Phase.WITHDRAWING)
+"""How far a root is being replaced where a walk begins, if not in Stable."""
 NEXT_STATES = {
     State.MAKING: {State.PUBLISHED, State.ACTIVE, State.GONE},
     State.PUBLISHED: {State.ACTIVE, State.RETIRING, State.LOST, State.WITHDRAWN},
@@ -58,27 +62,69 @@ class Rotations(RuleBasedStateMachine):
         rotation=SPECS,
         is_tiered=st.sampled_from([True, True, False]),
         root=st.sampled_from(["1000h", "1000h", "48h"]),
+        restarted=st.sampled_from([frozenset[str](), frozenset("c"), frozenset("bc")]),
+        phase=st.sampled_from([Phase.STABLE, *_ON_THE_WAY]),
+        hindered=st.sampled_from(["", "", "b", "c"]),
     )
-    def begin(self, rotation: dict[str, Any], root: str, *, is_tiered: bool) -> None:
-        """Make the authority, and let it sign for three."""
+    def begin(
+        self,
+        rotation: dict[str, Any],
+        root: str,
+        restarted: frozenset[str],
+        phase: Phase,
+        hindered: str,
+        *,
+        is_tiered: bool,
+    ) -> None:
+        """Make the authority, let it sign for three, and go on to a phase, in which one cannot be brought up to date.
+
+        Some have their workloads restarted.
+        """
         issuing = {"enabled": is_tiered, "duration": "12h" if root == "48h" else "48h"}
         spec = {**SPEC, "root": {"selfSigned": {"duration": root}}, "issuing": issuing}
         self.fleet = fleet(*NAMES, spec=spec, **rotation)
+        for name in restarted:
+            self.fleet.members[name].is_restarted = True
+            self.fleet.roll(self.fleet.members[name])
+        self._go_on_to(phase, hindered)
         self.backups: list[str] = []
         self.late: list[Late] = []
         self.kept: dict[CAId, CA] = {}
+
+    def _go_on_to(self, last: Phase, hindered: str) -> None:
+        """Begin to replace the root, have the new one sign, for one at once, and roll that back, up to a phase."""
+        made = self.fleet
+        for phase in itertools.takewhile(lambda _: made.phase is not last, _ON_THE_WAY):
+            if phase is last and hindered:
+                _hinder(made.members[hindered], is_hindered=True)
+            if phase is Phase.PUBLISHING:
+                made.rotate()
+            elif phase is Phase.SIGNING:
+                made.order(approve=Approve(fingerprint=made.root(2).fingerprint, phase=phase))
+                made.run_until(phase)
+                made.delete(made.members["a"])
+            else:
+                made.order(roll_back=made.root(2).fingerprint)
+            made.settle()
 
     # Time passes
 
     @rule(step=STEPS)
     def pass_time(self, step: timedelta) -> None:
         """While the operator runs."""
-        self.fleet.run(step, every=5 * MINUTE)
+        self._run(step)
 
     @rule(hours=st.sampled_from([1, 2, 3]))
     def pass_hours(self, hours: int) -> None:
         """While the operator runs."""
-        self.fleet.run(hours * HOUR)
+        self._run(hours * HOUR)
+
+    def _run(self, length: timedelta) -> None:
+        """Let time pass, and see that all is well at every moment of it."""
+        end = self.fleet.now + length
+        while self.fleet.now < end:
+            self.fleet.run(min(5 * MINUTE, end - self.fleet.now), every=5 * MINUTE)
+            self.all_is_well()
 
     @rule(step=STEPS)
     def be_down(self, step: timedelta) -> None:
@@ -112,6 +158,11 @@ class Rotations(RuleBasedStateMachine):
     def _suspend(self, member: Member, *, is_suspended: bool) -> None:
         spec = msgspec.structs.replace(member.identity.spec, suspend=is_suspended)
         member.identity = msgspec.structs.replace(member.identity, spec=spec)
+
+    @rule(name=st.sampled_from(NAMES), is_stuck=st.booleans())
+    def stop_rolling(self, name: str, *, is_stuck: bool) -> None:
+        """Have the pods of a workload not start any more, or again."""
+        self.fleet.members[name].is_stuck = is_stuck
 
     @rule(name=st.sampled_from(NAMES))
     def forget(self, name: str) -> None:
@@ -322,12 +373,11 @@ class Rotations(RuleBasedStateMachine):
         self.take_orders_back()
         self.restore_keys()
         for member in self.fleet.members.values():
-            member.is_blocked, member.is_unread = False, False
+            member.is_blocked, member.is_unread, member.is_stuck = False, False, False
             self._suspend(member, is_suspended=False)
         end = self.fleet.now + 2 * DAY
         while self.fleet.now < end:
-            self.fleet.run(30 * MINUTE)
-            self.all_is_well()
+            self._run(30 * MINUTE)
             at = phases.standing(self.fleet.ledger)
             if at is None:
                 break
@@ -342,9 +392,18 @@ class Rotations(RuleBasedStateMachine):
         assert isinstance(self.fleet.step, Sign), self.fleet.step
         root = self.fleet.ledger.active(Role.ROOT)
         assert root is not None
+        assert root.fingerprint not in {one.fingerprint for one in self.fleet.ledger.compromised}
         for member in self.fleet.members.values():
             assert member.files is not None
             assert (frozenset({root.fingerprint}), root.fingerprint) == (member.files.roots, member.files.root)
+
+
+def _hinder(member: Member, *, is_hindered: bool) -> None:
+    """Have a Secret not be written or, of a consumer that is restarted, the workload not be rolled; or again."""
+    if member.is_restarted:
+        member.is_stuck = is_hindered
+    else:
+        member.is_blocked = is_hindered
 
 
 def _replace(known: Ledger, ca: CAGeneration) -> Replace:
@@ -381,3 +440,33 @@ Rotations.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestRotations = Rotations.TestCase
+
+
+LAGS = [pytest.param(minutes * MINUTE, id=f"for {minutes} minutes") for minutes in (5, 10, 15, 20, 40)]
+
+
+@pytest.mark.parametrize("lag", LAGS)
+@pytest.mark.parametrize("phase", [Phase.PUBLISHING, Phase.SIGNING])
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["a secret", "a workload"])
+@pytest.mark.parametrize("retire", Retire)
+@pytest.mark.parametrize("soak", ["5m", "30m"])
+def test_who_lags_in_a_phase_is_waited_for_or_excused(
+    soak: str, retire: Retire, phase: Phase, lag: timedelta, *, is_restarted: bool
+) -> None:
+    """At no moment does a handshake fail between those who were not excused, and the rotation comes to its end."""
+    made = fleet(*NAMES, soak=soak, retire=retire)
+    late = made.members["c"]
+    late.is_restarted = is_restarted
+    made.roll(late)
+    _hinder(late, is_hindered=phase is Phase.PUBLISHING)
+    made.rotate()
+    made.settle()
+    _hinder(late, is_hindered=True)
+    made.run_until(phase)
+    begun = made.now
+    while made.phase is not Phase.STABLE:
+        _hinder(late, is_hindered=made.now < begun + lag)
+        made.run(5 * MINUTE, every=5 * MINUTE)
+        assert [] == list(made.failed_handshakes())
+        assert made.now < begun + DAY, made.told.gate
+    assert not late.is_outside or lag + 5 * MINUTE >= made.laggards
