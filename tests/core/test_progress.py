@@ -42,6 +42,21 @@ def test_which_orders_would_be_obeyed(phase: Phase, offered: set[str]) -> None:
     assert () == orders.parse(annotations).unreadable
 
 
+def test_an_approval_is_offered_until_it_is_given() -> None:
+    """Of the next phase, where one is asked for."""
+    made = fleet("a", approval="Manual")
+    made.rotate()
+    made.settle()
+    offered = dict(made.told.orders)[labels.APPROVE]
+    made.order(approve=orders.parse({labels.APPROVE: offered}).approve)
+    made.settle()
+
+    assert f"{made.root(2).fingerprint}/Signing" == offered
+    assert labels.APPROVE not in dict(made.told.orders)
+    made.run_until(Phase.SIGNING)
+    assert f"{made.root(2).fingerprint}/Retiring" == dict(made.told.orders)[labels.APPROVE]
+
+
 @pytest.mark.parametrize("order", [ROTATE_ROOT, ROTATE_ISSUING])
 def test_an_order_that_is_offered_is_obeyed(order: str) -> None:
     """As it was printed."""

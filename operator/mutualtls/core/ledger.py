@@ -138,6 +138,12 @@ def trusted_roots(ledger: Ledger) -> tuple[str, ...]:
     return (*own, *filter(None, others))
 
 
+def compromises(ledger: Ledger, root: CAGeneration) -> list[Compromise]:
+    """List what is noted of a root and of the issuing CAs under it: all are out of trust when the root is."""
+    under = {ca.fingerprint for ca in ledger.of(Role.ISSUING) if ca.issuer == root.number}
+    return [one for one in ledger.compromised if one.fingerprint in under | {root.fingerprint}]
+
+
 def _is_taken_out(ledger: Ledger, root: CAGeneration) -> bool:
     """Tell whether a root must not be trusted, whoever offers it.
 
@@ -146,9 +152,7 @@ def _is_taken_out(ledger: Ledger, root: CAGeneration) -> bool:
     """
     if root.state in TRUSTED:
         return False
-    under = {ca.fingerprint for ca in ledger.of(Role.ISSUING) if ca.issuer == root.number}
-    is_compromised = any(one.fingerprint in {root.fingerprint, *under} for one in ledger.compromised)
-    return is_compromised or not root.is_outside
+    return bool(compromises(ledger, root)) or not root.is_outside
 
 
 def _without(pem: str, taken_out: Iterable[str]) -> str:

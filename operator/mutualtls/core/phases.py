@@ -16,7 +16,7 @@ from mutualtls.core import bundle, gates, generations, times
 from mutualtls.core.authority import Approval, Authority, Retire
 from mutualtls.core.gates import Deadline, Gate, Patience
 from mutualtls.core.generations import key_of
-from mutualtls.core.ledger import CAGeneration, Compromise, Ledger, Role, State, trusted_roots
+from mutualtls.core.ledger import CAGeneration, Compromise, Ledger, Role, State, compromises, trusted_roots
 from mutualtls.core.orders import Phase, Replace
 from mutualtls.core.source import Source
 from mutualtls.core.steps import Step, View, Write
@@ -318,14 +318,8 @@ def note_compromised(view: View) -> Step | None:
     return Write(msgspec.structs.replace(ledger, compromised=new)) if new != ledger.compromised else None
 
 
-def _compromises(ledger: Ledger, root: CAGeneration) -> list[Compromise]:
-    """List what is noted of a root and of the issuing CAs under it: all are out of trust when the root is."""
-    under = {ca.fingerprint for ca in ledger.of(Role.ISSUING) if ca.issuer == root.number}
-    return [one for one in ledger.compromised if one.fingerprint in under | {root.fingerprint}]
-
-
 def _is_compromised(ledger: Ledger, root: CAGeneration) -> bool:
-    return bool(_compromises(ledger, root))
+    return bool(compromises(ledger, root))
 
 
 def is_hasty(ledger: Ledger) -> bool:
@@ -375,7 +369,7 @@ def _publishing(view: View, at: Standing) -> Patience:
     hurry = timedelta(seconds=10 + len(sight.leaves) / _REPLACED_A_SECOND)
     deadline = _deadline(authority, root)
     latest = [Deadline(at=_life(root)[1] - hurry, why=deadline.why)]
-    for one in _compromises(ledger, root):
+    for one in compromises(ledger, root):
         if one.by is not None:
             why = f"root {root.number} is to be out of trust by {times.rfc3339(one.by)}"
             latest.append(Deadline(at=one.by - _soak(authority) - hurry, why=why))
@@ -409,14 +403,14 @@ def _outlived(view: View, going: CAGeneration) -> Gate:
         return Gate(is_open=True)
     by_time = gates.passed(ended + MARGIN, f"the last certificate of root {going.number} to end", now=view.now)
     rotation, root = view.authority.spec.rotation, view.ledger.active(Role.ROOT)
-    compromises = _compromises(view.ledger, going)
-    is_replaced = rotation.retire is Retire.AFTER_REPLACEMENT or compromises
+    told = compromises(view.ledger, going)
+    is_replaced = rotation.retire is Retire.AFTER_REPLACEMENT or told
     if by_time.is_open or not is_replaced or root is None or not _can_sign(view, root):
         return by_time  # without the key of another root nothing is replaced
     patience = _patience(view, going)
     turns = timedelta(seconds=len(view.sight.leaves) / rotation.pace)
     latest = [Deadline(at=ended + MARGIN, why="")]  # none that anybody would miss: all have ended then
-    for one in compromises:
+    for one in told:
         if one.by is not None:
             why = f"root {going.number} is to be out of trust by {times.rfc3339(one.by)}"
             latest.append(Deadline(at=one.by, why=why))
@@ -436,20 +430,25 @@ def _key_ids(ledger: Ledger, root: CAGeneration) -> frozenset[str]:
     return frozenset({root.key_id, *(ca.key_id for ca in ledger.of(Role.ISSUING) if ca.issuer == root.number)})
 
 
+def approval(view: View, at: Standing) -> str | None:
+    """Tell the value of the order `approve` that the next phase asks for; None where it asks for none, or has it."""
+    following = {Phase.PUBLISHING: Phase.SIGNING, Phase.SIGNING: Phase.RETIRING}.get(at.phase)
+    is_manual = view.authority.spec.rotation.approval is Approval.MANUAL and not is_hasty(view.ledger)
+    order, fingerprint = view.authority.orders.approve, at.incoming.fingerprint
+    is_given = order is not None and (order.fingerprint, order.phase) == (fingerprint, following)
+    return f"{fingerprint}/{following}" if following is not None and is_manual and not is_given else None
+
+
 def _approved(view: View, at: Standing, found: Gate) -> Gate:
     """Wait for an approval, too, where one is asked for; not past the deadline, nor for a compromised root."""
-    following = Phase.SIGNING if at.phase is Phase.PUBLISHING else Phase.RETIRING
-    fingerprint = at.incoming.fingerprint
-    order = view.authority.orders.approve
+    asked = approval(view, at)
     deadline = _deadline(view.authority, at.root) if at.phase is Phase.PUBLISHING else None
-    is_manual = view.authority.spec.rotation.approval is Approval.MANUAL and not is_hasty(view.ledger)
-    is_approved = order is not None and (order.fingerprint, order.phase) == (fingerprint, following)
-    if not found.is_open or not is_manual or is_approved:
+    if not found.is_open or asked is None:
         return found
     if deadline is not None and view.now >= deadline.at:
         return replace(found, forced=f"it was not approved, and {deadline.why}")
-    waits_for = f"the annotation mutualtls.dev/approve: {fingerprint}/{following}"
     until = deadline.at if deadline is not None else None
+    waits_for = f"the annotation mutualtls.dev/approve: {asked}"
     return Gate(is_open=False, waits_for=waits_for, excused=found.excused, until=until)
 
 

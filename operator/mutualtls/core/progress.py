@@ -58,6 +58,8 @@ def _offered(view: View, at: Standing) -> Iterator[tuple[str, str]]:
     issuing = view.ledger.active(Role.ISSUING)
     if issuing is not None and not issuing.is_outside and key_of(view.held, at.root) is not None:
         yield labels.ROTATE_ISSUING, _order(view.ledger, issuing)
+    if (asked := phases.approval(view, at)) is not None:
+        yield labels.APPROVE, asked
     if phases.why_no_roll_back(view, at) is None:
         yield labels.ROLL_BACK, at.incoming.fingerprint
 

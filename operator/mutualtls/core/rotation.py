@@ -124,7 +124,9 @@ def _sign(view: View, ca: CA, lost: str | None = None, *, also: list[datetime] |
         return Hold(Reason.CA_EXPIRED, f"the CA that signs expired at: {times.rfc3339(ca.validity.not_after)}")
     going = (one for one in view.ledger.of(Role.ISSUING) if one.state in _GOING)
     ends = [one.signs_until + MARGIN for one in going if one.signs_until is not None]
-    due = min((moment for moment in [*ends, *(also or [])] if moment > view.now), default=None)
+    roots = [root] if (root := view.ledger.active(Role.ROOT)) and view.authority.spec.root.secret_ref is None else []
+    begins = [phases.automatic_start(view.authority, view.ledger, root) for root in roots]
+    due = min((moment for moment in [*ends, *begins, *(also or [])] if moment > view.now), default=None)
     return Sign(ca, lost or _still_trusted(view), look_again=due)
 
 

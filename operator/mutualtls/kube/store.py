@@ -287,7 +287,7 @@ class Store:
                 leaves.append(Leaf(secret=key, issuer_key_id=issuer, not_after=end, since=files.issuer_since))
             else:
                 carriers.append(Carrier(name=what, bundle_hash=None))
-                leaves += [Leaf(secret=key, issuer_key_id=None)] if files is None else []
+                leaves.append(Leaf(secret=key, issuer_key_id=None))
         return Sight(carriers=tuple(carriers), leaves=tuple(leaves))
 
     # Copies of bundles
