@@ -129,6 +129,49 @@ def test_an_issuing_ca_is_replaced_by_order(world: World, authority: AnAuthority
     assert before == authority.bundle("orders")
 
 
+LIVES = {"late": "50h", "soon": "10h", "later": "70h", "sooner": "5h", "between": "30h"}
+"""By identity; in another order than that of their ends."""
+
+
+def test_certificates_are_made_anew_at_a_pace(world: World, authority: AnAuthority) -> None:
+    """Whose end comes soonest is first, and a first certificate waits for none of them."""
+    authority.apply(rotation=QUICK | {"pace": 1})
+    for name, life in LIVES.items():
+        world.apply(name, authority=authority.name, duration=life)
+    world.wait_ready(*LIVES)
+    serials = {name: world.serial(name) for name in LIVES}
+    authority.order("rotate-issuing", authority.offered("rotate-issuing"))
+    world.wait_reissued("sooner", serials["sooner"])
+    authority.issue("payments")
+    assert serials["later"] == world.serial("later")
+    for name, serial in serials.items():
+        world.wait_reissued(name, serial)
+
+    made = [world.status(name)["certificate"]["notBefore"] for name in sorted(LIVES, key=lambda name: _hours(name))]
+    assert sorted(made) == made
+    assert len(LIVES) == len(set(made))
+
+
+def _hours(name: str) -> int:
+    return int(LIVES[name].removesuffix("h"))
+
+
+def test_a_phase_that_nobody_waited_for_is_told_with_who_was_left_behind(world: World, authority: AnAuthority) -> None:
+    """By a warning; the status names them, too, as long as that phase lasts."""
+    world.apply("payments", authority=authority.name, secret={"deletionPolicy": "Retain"})
+    world.wait_ready("payments")
+    world.kubectl("delete", "mtls", "payments")
+    authority.apply(rotation=QUICK | {"approval": "Manual"})
+    authority.rotate()
+    left = [f"secret {world.namespace}/payments-mtls"]
+    wait_until(lambda: authority.status().get("next", {}).get("excusedNames") == left, "it is named", deadline_s=60)
+    authority.order("approve", authority.offered("approve"))
+    authority.wait_phase("Signing")
+
+    told = {("Warning", "LaggardsExcused"), ("Warning", "Signing")}
+    wait_until(lambda: told <= set(authority.events()), "both are told")
+
+
 def test_what_cannot_be_written_is_waited_for_and_then_excused(world: World, authority: AnAuthority) -> None:
     """A Secret that its deleted identity left holds a rotation up for the time of laggards, and no longer."""
     world.apply("payments", authority=authority.name, secret={"deletionPolicy": "Retain"})
