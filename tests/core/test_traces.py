@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.builders import HOUR, MINUTE, NOW, P384, SECOND, authority, key
+from core.builders import DAY, HOUR, MINUTE, NOW, P384, SECOND, authority, key
 from core.fleet import SPEC, Fleet, fleet
 from mutualtls.core import gates, generations
 from mutualtls.core.gates import Carrier, Patience, Sight, Workload
@@ -141,6 +141,24 @@ def test_trace_3_a_root_that_was_rolled_back_is_not_one_of_a_pair() -> None:
 
     assert [State.ACTIVE, State.GONE] == made.states()
     assert Tombstone() == made.home.secrets[ROOT_2]
+
+
+@pytest.mark.parametrize("status", [False, True])
+def test_trace_3_of_three_keys_two_make_the_pair(*, status: bool) -> None:
+    """That of a root that was rolled back and deleted is there again, from a backup: no bundle holds it."""
+    made = rotating()
+    backup = {ca: made.home.ca(ca) for ca in (ROOT_2, ISSUING_2)}
+    made.order(roll_back=made.root(2).fingerprint)
+    run_well(made, 5 * HOUR)
+    made.rotate()
+    made.settle()
+    made.home.secrets.update(backup)
+    made.lose_ledger(status=status)
+    made.settle()
+
+    assert [State.ACTIVE, State.RETIRING, State.PUBLISHED] == made.states()
+    run_well(made, DAY)
+    assert [State.GONE, State.GONE, State.ACTIVE] == made.states()
 
 
 def test_trace_4_a_crash_with_a_key_in_memory_is_no_lost_key() -> None:

@@ -148,13 +148,16 @@ def _other(known: _Known, evidence: Evidence, root: CAId, now: datetime) -> CAId
     """Find the newest other root that could sign, by its own key or that of an issuing CA.
 
     One before `root` counts that only has leaves, too: consumers may trust it alone, so that `root` is published first.
+    One that some bundle holds comes before those that none does: a key of a root that was rolled back may be there.
     """
     signers = {found: found if found[0] == Role.ROOT else _issuer(known, found, evidence) for found in known}
     usable = {signers[found] for found in evidence.with_key if found in known}
     with_leaf = {found for found in signers if evidence.leaves.get(issue.key_id(known[found]), now) > now}
     before = {one for found in with_leaf if (one := signers[found]) is not None and one < root}
     others = usable | before if root in usable else usable
-    return max((one for one in others if one is not None and one != root), default=None)
+    found = [one for one in others if one is not None and one != root]
+    published = [one for one in found if any(known[one] in bundle for bundle in evidence.bundles)]
+    return max(published or found, default=None)
 
 
 def _phase(known: _Known, evidence: Evidence, older: CAId, newer: CAId, now: datetime) -> Phase:
