@@ -39,6 +39,7 @@ from mutualtls.core.checks import Absent, Action, Contest, Foreign, Known, Obser
 from mutualtls.core.errors import Fault, SpecError
 from mutualtls.core.facts import Facts
 from mutualtls.core.formats import Further
+from mutualtls.core.identity import IdentityStatus
 from mutualtls.core.plan import Decision
 from mutualtls.core.reasons import Reason
 from mutualtls.core.status import CertificateStatus
@@ -726,9 +727,17 @@ def asked_for(o: Observed) -> Observed:
 
 
 def looked_at(o: Observed) -> Observed:
-    """Have the status tell of this very spec."""
-    status = msgspec.structs.replace(o.identity.status, observed_generation=o.identity.generation)
+    """Have the status tell of this very spec and certificate."""
+    recorded = msgspec.structs.replace(CERTIFICATE, fingerprint=o.facts.fingerprint)
+    status = IdentityStatus(observed_generation=o.identity.generation, certificate=recorded)
     return replace(o, identity=msgspec.structs.replace(o.identity, status=status))
+
+
+def planted(o: Observed) -> Observed:
+    """Have somebody put another's files there."""
+    if not isinstance(o.found, Known):
+        raise TypeError("nothing is known")
+    return replace(o, found=replace(o.found, files=msgspec.structs.replace(o.facts, fingerprint="another's")))
 
 
 @pytest.mark.parametrize(
@@ -738,6 +747,7 @@ def looked_at(o: Observed) -> Observed:
         pytest.param((looked_at, asked_for, replaced), True, id="its CA was replaced, and its spec is new"),
         pytest.param((looked_at, renamed), True, id="other names, by the authority"),
         pytest.param((looked_at, asked_for, renamed), False, id="other names, by its own spec"),
+        pytest.param((looked_at, planted, renamed), False, id="other names, by somebody's hand"),
         pytest.param((looked_at, due), False, id="due"),
         pytest.param((looked_at, missing), False, id="missing"),
         pytest.param((looked_at,), False, id="settled"),

@@ -83,10 +83,16 @@ def decide(o: Observed, *, conflict_retry: timedelta, sweep: timedelta, move_gra
 
 
 def is_one_of_many(o: Observed, decision: Decision) -> bool:
-    """Tell whether a leaf is made anew together with many others, as its authority has changed and not its own spec."""
-    is_asked_for = o.identity.generation != o.identity.status.observed_generation
-    is_ours = decision.reason is Reason.ISSUER_REPLACED or not is_asked_for
-    return decision.action in MAKES_A_LEAF and decision.reason in _OF_MANY and is_ours
+    """Tell whether a leaf is made anew together with many others, as its authority has changed.
+
+    Its own spec has not then, and the leaf is the one that the status records: nobody put it there.
+    """
+    if decision.action not in MAKES_A_LEAF or decision.reason not in _OF_MANY:
+        return False
+    said = o.identity.status
+    is_recorded = said.certificate is not None and said.certificate.fingerprint == o.facts.fingerprint
+    is_as_before = said.observed_generation == o.identity.generation and is_recorded
+    return decision.reason is Reason.ISSUER_REPLACED or is_as_before
 
 
 def refused(seen: Seen, error: SpecError) -> Decision:
