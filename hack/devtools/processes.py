@@ -98,9 +98,16 @@ def _fields(pid: int) -> list[str]:
 
 
 def _status(pid: int) -> tuple[str, int] | None:
+    """Tell whether a process lives, and when it began; None where it is gone.
+
+    As long as one of its threads has not ended, its sockets are open, though the process counts as a zombie.
+    """
     _reap(pid)
     fields = _fields(pid)
-    return ("zombie" if fields[0] == "Z" else "alive", int(fields[19])) if fields else None
+    if not fields:
+        return None
+    is_over = fields[0] == "Z" and int(fields[17]) <= 1
+    return "zombie" if is_over else "alive", int(fields[19])
 
 
 def _reap(pid: int) -> None:
