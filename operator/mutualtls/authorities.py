@@ -353,8 +353,8 @@ class Authorities:
     async def _leave_alone(self, authority: Authority, step: Hold, standing: _Standing) -> None:
         """Say once that another operator serves an authority: that one may be there, and say otherwise."""
         if standing.left_to != authority.operator_namespace:
-            standing.left_to = authority.operator_namespace
             await self._put_status(authority, report.left_alone(authority, step, now=times.rfc3339(self._clock())))
+            standing.left_to = authority.operator_namespace
             await self._warn(authority, step.reason, step.message)
 
     async def _put_status(self, authority: Authority, new: AuthorityStatus) -> None:

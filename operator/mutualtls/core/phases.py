@@ -369,10 +369,7 @@ def _publishing(view: View, at: Standing) -> Patience:
     hurry = timedelta(seconds=10 + len(sight.leaves) / _REPLACED_A_SECOND)
     deadline = _deadline(authority, root)
     latest = [Deadline(at=_life(root)[1] - hurry, why=deadline.why)]
-    for one in compromises(ledger, root):
-        if one.by is not None:
-            why = f"root {root.number} is to be out of trust by {times.rfc3339(one.by)}"
-            latest.append(Deadline(at=one.by - _soak(authority) - hurry, why=why))
+    latest += [replace(one, at=one.at - _soak(authority) - hurry) for one in _told_times(ledger, root)]
     if not _can_sign(view, root):
         ends = (leaf.not_after for leaf in sight.leaves if leaf.not_after is not None and leaf.not_after > view.now)
         end = min(ends, default=view.now)
@@ -403,20 +400,22 @@ def _outlived(view: View, going: CAGeneration) -> Gate:
         return Gate(is_open=True)
     by_time = gates.passed(ended + MARGIN, f"the last certificate of root {going.number} to end", now=view.now)
     rotation, root = view.authority.spec.rotation, view.ledger.active(Role.ROOT)
-    told = compromises(view.ledger, going)
-    is_replaced = rotation.retire is Retire.AFTER_REPLACEMENT or told
+    is_replaced = rotation.retire is Retire.AFTER_REPLACEMENT or _is_compromised(view.ledger, going)
     if by_time.is_open or not is_replaced or root is None or not _can_sign(view, root):
         return by_time  # without the key of another root nothing is replaced
     patience = _patience(view, going)
     turns = timedelta(seconds=len(view.sight.leaves) / rotation.pace)
-    latest = [Deadline(at=ended + MARGIN, why="")]  # none that anybody would miss: all have ended then
-    for one in told:
-        if one.by is not None:
-            why = f"root {going.number} is to be out of trust by {times.rfc3339(one.by)}"
-            latest.append(Deadline(at=one.by, why=why))
+    at_the_end = Deadline(at=ended + MARGIN, why="")  # none that anybody would miss: all have ended then
+    latest = [at_the_end, *_told_times(view.ledger, going)]
     in_time = replace(patience, excuse=patience.excuse + turns, latest=min(latest, key=lambda one: one.at))
     key_ids = _key_ids(view.ledger, going)
     return gates.replaced(view.sight, key_ids, in_time, root=f"root {going.number}", now=view.now)
+
+
+def _told_times(ledger: Ledger, root: CAGeneration) -> list[Deadline]:
+    """List when a compromised root must be out of trust, as far as that was said."""
+    told = [one.by for one in compromises(ledger, root) if one.by is not None]
+    return [Deadline(at=by, why=f"root {root.number} is to be out of trust by {times.rfc3339(by)}") for by in told]
 
 
 def _last_end(ledger: Ledger, root: CAGeneration) -> datetime | None:
