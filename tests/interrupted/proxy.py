@@ -35,6 +35,7 @@ class Write:
 
     method: str
     path: str
+    body: bytes
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,7 +138,7 @@ class Proxy:
         is_about = self._subject in request.path.encode() + body
         if request.method not in WRITES or "/events" in request.path or not is_about:
             return None
-        self.writes.append(Write(request.method, request.path))
+        self.writes.append(Write(request.method, request.path, body))
         return len(self.writes)
 
     async def _gate(self, number: int | None, *, after: bool) -> None:
