@@ -19,7 +19,7 @@ from mutualtls.core.authority import Authority
 from mutualtls.core.errors import UNREADABLE, AlreadyExistsError, AuthorityError
 from mutualtls.core.generations import CAId, Held, Tombstone
 from mutualtls.core.issue import CA
-from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
+from mutualtls.core.ledger import SIGNING, CAGeneration, Ledger, Role, State
 from mutualtls.core.reasons import Reason
 from mutualtls.core.recovery import Evidence
 from mutualtls.core.source import SourceError
@@ -30,7 +30,6 @@ from mutualtls.kube.store import Store
 logger = logging.getLogger(__name__)
 
 _LEDGER_KEY = "ledger.json"
-_MUST_BE_THERE = frozenset({State.PUBLISHED, State.ACTIVE})
 _SECOND_LOOK_S = 1.0
 """Between the two direct reads after which a Secret is believed absent."""
 
@@ -101,7 +100,7 @@ class Custody:
         secret_name = labels.ca_secret_name(name, ca.role, ca.number)
         path = paths.secret(self._namespace, secret_name)
         found = await self._api.get(path)
-        if found is None and ca.state in _MUST_BE_THERE and not ca.is_keyless:
+        if found is None and ca.state in SIGNING and not ca.is_keyless:
             await asyncio.sleep(_SECOND_LOOK_S)
             found = await self._api.get(path)
         if found is None:
@@ -131,12 +130,13 @@ class Custody:
         )
 
     async def bury(self, name: str, gone: CAGeneration) -> None:
-        """Delete the Secret of a CA, if it is there, and leave one with the certificate alone in its place."""
+        """Delete the Secret of a CA, if it is there. Where the CA is gone, one with the certificate alone follows."""
         path = paths.secret(self._namespace, labels.ca_secret_name(name, gone.role, gone.number))
         found = await self._api.get_metadata(path)
         if found is not None:
             await self._api.delete(path, uid=found["uid"], resource_version=found["resourceVersion"])
-        await self._create(name, gone, {"tls.crt": gone.certificate.encode()})
+        if gone.state == State.GONE:
+            await self._create(name, gone, {"tls.crt": gone.certificate.encode()})
         logger.info("deleted the key of a CA", extra={"authority": name, "ca": f"{gone.role}/{gone.number}"})
 
     async def _create(self, name: str, ca: CAGeneration, data: Mapping[str, bytes]) -> None:

@@ -246,6 +246,38 @@ def test_an_outside_intermediate_signs_and_is_swapped(world: World, tmp_path: Pa
     verify.chain(world.save_files("orders-mtls", tmp_path / "second"), use="client")
 
 
+def test_the_key_of_an_outside_root_is_taken_elsewhere_and_brought_back(world: World, tmp_path: Path) -> None:
+    """With an intermediate under it in its place, it is deleted here. What the source has is copied again when lost."""
+    authority = AnAuthority(world=world, name=f"of-{world.namespace}")
+    root, with_key = outside.make("root"), ["ca.crt", "tls.crt", "tls.key"]
+    authority.put_source(root.files(), tmp_path)
+    source = {"root": {"secretRef": {"name": f"{authority.name}-source"}}, "trustDomain": "example.com"}
+    authority.apply(issuing={"enabled": False}, **source)
+    authority.issue("orders")
+
+    def looked_at_anew() -> None:
+        world.operator.kill()
+        world.operator.start()
+
+    authority.put_source(outside.make("team", signer=root).files(), tmp_path)
+    looked_at_anew()
+    wait_until(lambda: {"issuing.1": with_key} == authority.secrets(), "the intermediate is here, and no root")
+    authority.issue("payments")
+    verify.chain(world.save_files("payments-mtls", tmp_path / "payments"), use="client")
+    authority.system("delete", "secret", f"mutualtls-ca.{authority.name}.issuing.1")
+    looked_at_anew()
+    wait_until(lambda: {"issuing.1": with_key} == authority.secrets(), "the intermediate is copied again")
+    authority.put_source(root.files(), tmp_path)
+    looked_at_anew()
+    wait_until(lambda: "root.1" in authority.secrets(), "the root has its key again")
+    authority.issue("billing")
+
+    assert "Stable" == authority.phase()
+    assert "root 1" in authority.states()
+    assert {root.fingerprint} == authority.bundle("billing") == authority.bundle("orders")
+    verify.chain(world.save_files("billing-mtls", tmp_path / "billing"), use="client")
+
+
 def test_an_outside_intermediate_survives_a_lost_ledger(world: World, tmp_path: Path) -> None:
     """And a lost status, while nothing in the spec says any more that it is an outside one: its Secret says it all."""
     authority = AnAuthority(world=world, name=f"of-{world.namespace}")

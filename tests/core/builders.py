@@ -121,7 +121,7 @@ class Home:
     made: list[CAId] = field(default_factory=list)
     """Every CA Secret that was ever created, in order."""
     buried: list[CAId] = field(default_factory=list)
-    """Every tombstone that was ever put, in order."""
+    """Every CA whose key was ever deleted, in order."""
 
     def read_ledger(self) -> Ledger | None:
         """Read the ledger as an operator does that has just started."""
@@ -222,9 +222,13 @@ class Home:
         return True
 
     def bury(self, gone: CAGeneration) -> None:
-        """Put a tombstone where a CA was."""
-        self.secrets[gone.role, gone.number] = Tombstone()
-        self.buried.append((gone.role, gone.number))
+        """Delete the key of a CA, and put a tombstone there where it is gone."""
+        name = (gone.role, gone.number)
+        if gone.state == State.GONE:
+            self.secrets[name] = Tombstone()
+        else:
+            del self.secrets[name]
+        self.buried.append(name)
 
     def act(self, of: Authority, step: Write | Make | Bury, *, now: datetime = NOW) -> None:
         """Do what a step says, whole."""

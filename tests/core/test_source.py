@@ -219,23 +219,45 @@ def test_what_stands_above_a_ca_is_read_with_it() -> None:
     assert tall().root.certificate == found.root == found.signer.root
 
 
+def refusal(brought: CA, known: CA, state: State) -> str:
+    """Say what a source is refused for beside a root that is known already; nothing where it is not."""
+    made = outside(Source(root=known.certificate, signer=known))
+    before = msgspec.structs.replace(made.home.recorded(ROOT), state=state)
+    try:
+        ledger = Ledger(authority_uid="u", generations=(before,))
+        source.parse(files(brought), is_tiered=False, now=NOW, known=ledger)
+    except SourceError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize(("state", "is_refused"), [(State.ACTIVE, True), (State.WITHDRAWN, True), (State.GONE, False)])
 def test_a_ca_that_takes_the_place_of_another_needs_a_key_of_its_own(state: State, *, is_refused: bool) -> None:
     """Which of the two a leaf is of could not be told, and each would be replaced again and again."""
-    first = plain()
-    made = outside(Source(root=first.certificate, signer=first))
-    signing = msgspec.structs.replace(made.home.recorded(ROOT), state=state)
-    known = Ledger(authority_uid="u", generations=(signing,))
-    again = plain(life=SOON)
-    try:
-        source.parse(files(again), is_tiered=False, now=NOW, known=known)
-        said = ""
-    except SourceError as error:
-        said = str(error)
+    said = refusal(plain(life=SOON), plain(), state)
 
     expected = "CN=P has the key that root 1 has under another certificate: who takes its place needs a key of its own"
     assert (expected if is_refused else "") == said
-    assert source.parse(files(first), is_tiered=False, now=NOW, known=known).signer.key is not None
+
+
+@pytest.mark.parametrize(
+    ("state", "is_refused"),
+    [
+        (State.PUBLISHED, False),
+        (State.ACTIVE, False),
+        (State.RETIRING, True),
+        (State.WITHDRAWN, True),
+        (State.LOST, True),
+        (State.GONE, True),
+    ],
+)
+def test_a_ca_that_was_replaced_does_not_come_again(state: State, *, is_refused: bool) -> None:
+    """Nothing happens then, which would not be understood."""
+    one = plain()
+    said = refusal(one, one, state)
+
+    expected = "CN=P is root 1, which was replaced: put the CA that signs there, or a new one"
+    assert (expected if is_refused else "") == said
 
 
 ONE, OTHER = outside_root(), outside_root("Other")
@@ -553,7 +575,7 @@ def test_a_lost_key_of_an_outside_intermediate_waits_for_another() -> None:
     step = made.walk(HOUR)
 
     assert isinstance(lost, Hold)
-    assert "put another intermediate into Secret corp" in lost.message
+    assert "put it or another intermediate into Secret corp" in lost.message
     assert isinstance(step, Sign)
 
 
@@ -568,6 +590,101 @@ def test_a_swapped_source_is_rolled_back_once() -> None:
         made.walk(DAY)
 
     assert {ROOT: State.ACTIVE, ISSUING: State.ACTIVE} == states(made)
+
+
+@pytest.mark.parametrize(("brought", "lost"), [(of_root(), ROOT), (of_intermediate(), ISSUING)])
+def test_a_lost_secret_is_copied_again(brought: Source, lost: CAId) -> None:
+    """As long as the source has it: it is the same CA."""
+    made = outside(brought)
+    before = states(made)
+    made.home.lose(lost)
+    step = made.walk(HOUR)
+
+    assert isinstance(step, Sign)
+    assert step.lost is None
+    assert brought.signer == made.home.ca(lost)
+    assert before == states(made)
+
+
+# A root whose key is taken elsewhere, or comes back
+
+
+TIERS = pytest.mark.parametrize("is_tiered", [True, False], ids=["over an issuing CA", "alone"])
+
+
+@TIERS
+def test_a_root_is_followed_by_an_intermediate_under_it(*, is_tiered: bool) -> None:
+    """That one signs at once, nobody's bundle changes, what was signed stays good, and the root's key is deleted."""
+    made = outside(of_root(), issuing={"enabled": is_tiered})
+    signed = made.home.sign(until=NOW + DAY, now=NOW)
+    before = trust.of(made.of, made.home.read_ledger())
+    made.home.source = of_intermediate()
+    step = made.walk(HOUR)
+
+    offered = trust.of(made.of, made.home.read_ledger())
+    assert isinstance(step, Sign)
+    assert outside_intermediate().certificate == step.ca.certificate
+    assert State.ACTIVE is states(made)[ROOT]
+    assert [ROOT] == made.home.buried
+    assert ROOT not in made.home.secrets
+    assert before.bundle == offered.bundle
+    assert made.home.recorded(signed).key_id in offered.in_use
+    assert {ROOT: State.ACTIVE, (Role.ISSUING, 1 + is_tiered): State.ACTIVE} == states_after(made, 2 * DAY)
+
+
+def states_after(made: Outside, after: timedelta) -> dict[CAId, State]:
+    """Where each generation is some time later."""
+    made.walk(after)
+    return states(made)
+
+
+@TIERS
+@pytest.mark.parametrize("steps", range(6))
+def test_the_key_of_a_root_is_kept_until_an_intermediate_is_there(steps: int, *, is_tiered: bool) -> None:
+    """The source is swapped back after so many steps: the root has its key, and what was not taken in is not."""
+    made = outside(of_root(), issuing={"enabled": is_tiered})
+    before = states(made)
+    made.home.source = of_intermediate()
+    for _ in range(steps):
+        step = made.home.next_step(made.of, now=made.now)
+        if not isinstance(step, Sign | Hold):
+            made.home.act(made.of, step, now=made.now)
+    is_taken_in = of_intermediate().signer in made.home.secrets.values()
+    assert is_taken_in or not made.home.buried
+    made.home.source = of_root()
+    step = made.walk()
+
+    assert isinstance(step, Sign)
+    assert outside_root() == made.home.ca(ROOT)
+    assert is_taken_in or before == states(made)
+
+
+def test_the_key_of_a_root_comes_back() -> None:
+    """It is copied; the intermediate signs on to half of its life, and then an issuing CA of ours takes its place."""
+    ending = plain(outside_root(), name="Ending", path_length=0, life=SOON)
+    made = outside(Source(root=outside_root().certificate, signer=ending))
+    made.home.source = of_root()
+    made.walk(HOUR)
+    copied, signing = made.home.ca(ROOT), states(made)
+    made.walk(300 * DAY)
+
+    assert outside_root() == copied
+    assert {ROOT: State.ACTIVE, ISSUING: State.ACTIVE} == signing
+    assert State.ACTIVE is states(made)[ISSUING_2]
+    assert ISSUING_2 in made.home.made
+
+
+def test_the_key_of_a_root_of_ours_stays() -> None:
+    """Whoever got hold of it may bring an intermediate under that root."""
+    made = Outside(home=Home(), of=authority(trustDomain="corp"))
+    made.walk()
+    root, signing = made.home.ca(ROOT), states(made)
+    made.of = authority(root={"secretRef": {"name": "corp"}}, trustDomain="corp")
+    made.home.source = Source(root=root.certificate, signer=plain(root, name="Team", path_length=0))
+    made.walk(HOUR)
+
+    assert root == made.home.ca(ROOT)
+    assert signing == states(made)
 
 
 # A root that allows no CA below it
@@ -648,6 +765,23 @@ def test_an_outside_ca_survives_a_lost_ledger(first: Source, spec: dict[str, Any
     assert isinstance(step, Sign)
     assert {ROOT: State.ACTIVE, ISSUING: State.ACTIVE} == states(made)
     assert (before.bundle, before.in_use) == (after.bundle, after.in_use)
+
+
+def test_a_root_whose_key_is_elsewhere_now_survives_a_lost_ledger() -> None:
+    """What it signed itself before that stays good, and is no reason to rebuild the ledger again."""
+    made = outside(of_root(), issuing={"enabled": False})
+    made.home.sign(until=NOW + DAY, now=NOW)
+    signed = made.home.recorded(ROOT).key_id
+    made.home.source = of_intermediate()
+    made.walk(HOUR)
+    evidence = replace(evidence_of(made), leaves={signed: NOW + DAY})
+    made.home.write_ledger(recovery.rebuilt(made.of, evidence, now=made.now))
+    step = made.walk()
+
+    assert isinstance(step, Sign)
+    assert made.home.recorded(ROOT).is_keyless
+    assert {ROOT: State.ACTIVE, ISSUING: State.ACTIVE} == states(made)
+    assert signed in trust.of(made.of, made.home.read_ledger()).in_use
 
 
 def test_outside_roots_keep_their_numbers() -> None:

@@ -128,6 +128,19 @@ def test_an_outside_intermediate_under_another_root_is_swapped_unnoticed(scene: 
         assert {second.above[-1].fingerprint(hashes.SHA256()).hex()} == run.authority.bundle("orders")
 
 
+def test_an_outside_root_is_followed_unnoticed_by_an_intermediate_under_it(scene: Scene, tmp_path: Path) -> None:
+    """Its key is taken elsewhere: no bundle changes, and the copy of it is deleted."""
+    root = outside.make("root")
+    with runs.running(scene, tmp_path, source=root) as run:
+        run.authority.put_source(outside.make("team", signer=root).files(), tmp_path)
+        run.wait_issued_by("issuing 2")
+        run.wait_settled(root=1)
+        run.judge()
+
+        assert {root.fingerprint} == run.authority.bundle("orders")
+        assert {"issuing.1", "issuing.2"} == run.authority.secrets().keys()
+
+
 def _expect_refused(run: Run, old: Path) -> None:
     """Expect that who has the files of now refuses who shows the certificate of before."""
     now = mounts.update(old.with_name("now"), run.world.files("billing-mtls"))

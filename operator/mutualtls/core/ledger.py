@@ -66,7 +66,7 @@ class CAGeneration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     is_outside: bool = False
     """Whether it was copied from `root.secretRef`."""
     is_keyless: bool = False
-    """Whether it is an outside root whose key never enters the cluster."""
+    """Whether it is an outside root whose key is not to be in the cluster."""
 
 
 class Compromise(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,6 +122,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
         return msgspec.structs.replace(self, generations=generations)
 
 
+SIGNING = frozenset({State.PUBLISHED, State.ACTIVE})
+"""States of a CA that signs, or is to sign."""
 TRUSTED = frozenset({State.PUBLISHED, State.ACTIVE, State.RETIRING, State.LOST})
 """States in which a root belongs into every bundle."""
 

@@ -16,7 +16,7 @@ from mutualtls.core import bundle, gates, generations, times
 from mutualtls.core.authority import Approval, Authority, Retire
 from mutualtls.core.gates import Deadline, Gate, Patience
 from mutualtls.core.generations import key_of
-from mutualtls.core.ledger import CAGeneration, Compromise, Ledger, Role, State, compromises, trusted_roots
+from mutualtls.core.ledger import SIGNING, CAGeneration, Compromise, Ledger, Role, State, compromises, trusted_roots
 from mutualtls.core.orders import Phase, Replace
 from mutualtls.core.source import Source
 from mutualtls.core.steps import Step, View, Write
@@ -175,7 +175,7 @@ def _fresh_intermediate(view: View, at: Standing) -> CAGeneration | None:
     if source is None or not source.is_intermediate or _fingerprint_of(source) in _fingerprints(view.ledger):
         return None
     root_fingerprint = generations.fingerprint(source.root)
-    roots = (ca for ca in (at.root, at.other) if ca.state in {State.ACTIVE, State.PUBLISHED} and ca.is_keyless)
+    roots = (ca for ca in (at.root, at.other) if ca.state in SIGNING and ca.is_keyless)
     return next((ca for ca in roots if ca.fingerprint == root_fingerprint), None)
 
 

@@ -20,7 +20,7 @@ from mutualtls.core.authority import Authority, AuthorityStatus
 from mutualtls.core.errors import UNREADABLE, AuthorityError
 from mutualtls.core.gates import Leaf
 from mutualtls.core.generations import CAId
-from mutualtls.core.ledger import CAGeneration, Compromise, Ledger, Role, State
+from mutualtls.core.ledger import SIGNING, CAGeneration, Compromise, Ledger, Role, State
 from mutualtls.core.orders import Phase
 from mutualtls.core.reasons import Reason
 
@@ -95,12 +95,14 @@ def rebuilt(authority: Authority, evidence: Evidence, *, now: datetime) -> Ledge
             continue
         until = max(longest, *_ends_seen(known, found, evidence, now)) + timedelta(hours=1)
         is_outside = generations.identify(known[found]) is None
+        is_keyless = is_outside and found[0] == Role.ROOT and found not in evidence.with_key
+        has_signed = not is_keyless or issue.key_id(known[found]) in evidence.leaves
         described = msgspec.structs.replace(
             generations.described(blank, known[found], states[found], further=further),
             issuer=issuer[1] if issuer else None,
-            signs_until=times.whole(until),
+            signs_until=times.whole(until) if has_signed else None,
             is_outside=is_outside,
-            is_keyless=is_outside and found[0] == Role.ROOT and found not in evidence.with_key,
+            is_keyless=is_keyless,
         )
         ledger = ledger.put(described)
     return ledger
@@ -129,7 +131,7 @@ def _states(authority: Authority, known: _Known, evidence: Evidence, now: dateti
         under = [found for found in living if found[0] == Role.ISSUING and _issuer(known, found, evidence) == one]
         for found in under:
             states[found] = state if state == State.WITHDRAWN else _retired(found, evidence)
-        if state in {State.ACTIVE, State.PUBLISHED} and (signer := _newest_of(under, evidence)) is not None:
+        if state in SIGNING and (signer := _newest_of(under, evidence)) is not None:
             states[signer] = state
         states[one] = state
     return states

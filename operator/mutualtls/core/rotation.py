@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+from cryptography import x509
+
 from mutualtls.core import constraints, generations, phases, times
 from mutualtls.core.generations import Tombstone, key_of
 from mutualtls.core.issue import CA
-from mutualtls.core.ledger import CAGeneration, Ledger, Role, State
+from mutualtls.core.ledger import SIGNING, CAGeneration, Ledger, Role, State
 from mutualtls.core.phases import MARGIN, announced, moved
 from mutualtls.core.reasons import Reason
 from mutualtls.core.source import Source
@@ -24,8 +27,8 @@ from mutualtls.core.steps import Bury, Hold, Make, Sign, Step, View, Write
 
 def next_step(view: View) -> Step:
     """Say the next step for an authority whose spec has no fault."""
-    step = _bury(view) or phases.note_compromised(view) or _make(view) or _let_go(view) or phases.bring_on(view)
-    if step is not None:
+    step = _bury(view) or phases.note_compromised(view) or _make(view) or _follow_source(view) or _let_go(view)
+    if (step := step or phases.bring_on(view)) is not None:
         return step
     root = view.ledger.active(Role.ROOT)
     if root is None and view.ledger.active(Role.ISSUING) is not None:
@@ -112,7 +115,7 @@ def _sign_by_intermediate(view: View, root: CAGeneration) -> Step:
         message = f"there is no intermediate under root {root.number}: put one into {where}"
         return Hold(Reason.SOURCE_INVALID, message)
     message = (
-        f"the key of issuing CA {issuing.number} is gone: restore its Secret from a backup, or put another "
+        f"the key of issuing CA {issuing.number} is gone: restore its Secret from a backup, or put it or another "
         f"intermediate into {where}"
     )
     return Hold(Reason.KEY_LOST, message)
@@ -144,7 +147,8 @@ def _root_lost(view: View, root: CAGeneration) -> str:
     if view.authority.spec.root.secret_ref is not None:
         where = "the Secret that spec.root.secretRef names"
         return (
-            f"the key of root {root.number} is gone: restore its Secret from a backup, or put another CA into {where}"
+            f"the key of root {root.number} is gone: restore its Secret from a backup, or put it or another CA into "
+            f"{where}"
         )
     if root.fingerprint in view.authority.orders.abandon:
         return f"the key of root {root.number} is gone and was given up: another root takes its place"
@@ -160,10 +164,18 @@ _GOING = frozenset({State.RETIRING, State.WITHDRAWN, State.LOST})
 
 
 def _bury(view: View) -> Step | None:
-    """Put a tombstone where a CA was, before another number is taken."""
-    gone = (ca for ca in view.ledger.generations if ca.state == State.GONE)
-    unburied = next((ca for ca in gone if not isinstance(view.held[ca.role, ca.number], Tombstone)), None)
+    """Put a tombstone where a CA was, before another number is taken; delete the key of a root that is elsewhere."""
+    unburied = next((ca for ca in view.ledger.generations if _is_to_be_buried(view, ca)), None)
     return Bury(unburied) if unburied else None
+
+
+def _is_to_be_buried(view: View, ca: CAGeneration) -> bool:
+    held = view.held[ca.role, ca.number]
+    if ca.state == State.GONE:
+        return not isinstance(held, Tombstone)
+    under = (one for one in view.ledger.of(Role.ISSUING) if one.issuer == ca.number and one.state in SIGNING)
+    is_followed = any(one.is_outside and key_of(view.held, one) is not None for one in under)
+    return ca.is_keyless and isinstance(held, CA) and is_followed
 
 
 def _make(view: View) -> Step | None:
@@ -196,6 +208,27 @@ def _brings(source: Source, making: CAGeneration, ledger: Ledger) -> bool:
     issuer = ledger.find(Role.ROOT, making.issuer)
     is_under_it = issuer is not None and generations.fingerprint(source.root) == issuer.fingerprint
     return source.is_intermediate and is_under_it
+
+
+def _follow_source(view: View) -> Step | None:
+    """Have the key that the source brings of a CA that is used, and of a root none that it does not bring any more.
+
+    A lost one is copied again. A root whose key moves elsewhere, or back, stays what it is: nobody's bundle changes.
+    """
+    source = view.source
+    if source is None:
+        return None
+    root, signer = _used(view.ledger, source.root), _used(view.ledger, source.signer.certificate)
+    if root is not None and root.is_keyless != source.is_intermediate:
+        return Write(view.ledger.put(msgspec.structs.replace(root, is_keyless=source.is_intermediate)))
+    return Make(signer) if signer is not None and view.held[signer.role, signer.number] is None else None
+
+
+def _used(ledger: Ledger, certificate: x509.Certificate) -> CAGeneration | None:
+    """Find the outside CA that signs, or is to sign, with this certificate."""
+    fingerprint = generations.fingerprint(certificate)
+    used = (ca for ca in ledger.generations if ca.is_outside and ca.state in SIGNING)
+    return next((ca for ca in used if ca.fingerprint == fingerprint), None)
 
 
 def _recorded(ledger: Ledger, making: CAGeneration, made: CA, now: datetime) -> Ledger:

@@ -38,14 +38,14 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """Make the key and certificate of an announced generation, or copy those of the source, into its Secret."""
+    """Create the Secret of a generation, with a key and certificate made now, or those of the source."""
 
     announced: CAGeneration
 
 
 @dataclass(frozen=True, slots=True)
 class Bury:
-    """Delete the Secret of a generation that is gone, if there is one, and leave a tombstone."""
+    """Delete the Secret of a generation, if there is one, and leave a tombstone where the generation is gone."""
 
     gone: CAGeneration
 

@@ -119,7 +119,8 @@ def _signer(authority: Authority, ledger: Ledger) -> CAGeneration | None:
 
 
 def _is_in_use(ca: CAGeneration) -> bool:
-    return ca.state in _IN_USE and ca.certificate != "" and not ca.is_keyless
+    has_signed = ca.signs_until is not None  # before its key was taken elsewhere
+    return ca.state in _IN_USE and ca.certificate != "" and (not ca.is_keyless or has_signed)
 
 
 def _in_use(ca: CAGeneration, authority: Authority, ledger: Ledger) -> CAInUse:
