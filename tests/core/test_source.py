@@ -687,6 +687,20 @@ def test_the_key_of_a_root_of_ours_stays() -> None:
     assert signing == states(made)
 
 
+@pytest.mark.parametrize("is_root", [True, False], ids=["the root itself", "an intermediate under it"])
+def test_a_root_of_ours_is_none_of_an_outside_pki(*, is_root: bool) -> None:
+    """Nothing happens then, which would not be understood."""
+    ours = Outside(home=Home(), of=authority())
+    ours.walk()
+    root = ours.home.ca(ROOT)
+    brought = root if is_root else plain(root, name="Team", path_length=0)
+    with pytest.raises(SourceError) as caught:
+        source.parse(files(brought, roots=(root,)), is_tiered=False, now=NOW, known=ours.home.read_ledger())
+
+    expected = "root 1 is none of an outside PKI, the operator has made it: put another CA there"
+    assert expected == str(caught.value)
+
+
 # A root that allows no CA below it
 
 

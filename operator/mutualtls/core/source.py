@@ -50,7 +50,7 @@ def parse(data: Mapping[str, bytes], *, is_tiered: bool, now: datetime, known: L
     path, faults = _path(chain[0], [*chain[1:], *roots])
     faults += [fault for one in path for fault in _faults(one, now)]
     faults += _without_room(path, below=1 if is_tiered and len(path) == 1 else 0)
-    faults += _that_is_known(path[0], known.generations if known else ())
+    faults += _that_is_known(path, known.generations if known else ())
     if key is None:
         faults.append("tls.key is no private key in PEM, without a password")
     elif path[0].public_key() != key.public_key():
@@ -151,17 +151,20 @@ def _without_room(path: Iterable[x509.Certificate], *, below: int) -> Iterator[s
             yield f"{_name(one)} allows {longest} CAs below it, and {needed} are needed"
 
 
-def _that_is_known(certificate: x509.Certificate, known: Iterable[CAGeneration]) -> Iterator[str]:
-    """Find the CA that this one was before it was replaced, or whose key it has under another certificate.
+def _that_is_known(path: list[x509.Certificate], known: Iterable[CAGeneration]) -> Iterator[str]:
+    """Find where a path has a CA of ours, or its first was replaced before, or has another's key in a new certificate.
 
     Which CA a leaf is of is told by the key id in it. Of two with one key it cannot be told: neither when the first is
     not needed any more, nor whether the chain beside a leaf is the right one.
     """
-    name, key_id, fingerprint = _name(certificate), _key_id(certificate), generations.fingerprint(certificate)
+    name, key_id = _name(path[0]), _key_id(path[0])
+    fingerprints = [generations.fingerprint(one) for one in path]
     for ca in known:
-        if ca.fingerprint == fingerprint and ca.state not in SIGNING:
+        if not ca.is_outside and ca.fingerprint in fingerprints:
+            yield f"{ca.role} {ca.number} is none of an outside PKI, the operator has made it: put another CA there"
+        elif ca.fingerprint == fingerprints[0] and ca.state not in SIGNING:
             yield f"{name} is {ca.role} {ca.number}, which was replaced: put the CA that signs there, or a new one"
-        elif ca.fingerprint != fingerprint and ca.key_id == key_id and ca.state != State.GONE:
+        elif ca.fingerprint != fingerprints[0] and ca.key_id == key_id and ca.state != State.GONE:
             other = f"{ca.role} {ca.number} has under another certificate"
             yield f"{name} has the key that {other}: who takes its place needs a key of its own"
 
