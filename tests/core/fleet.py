@@ -316,7 +316,7 @@ class Fleet:
         self.walked.append((before, after, is_rebuilt))
         for ca in after.generations:
             if ca.fingerprint:
-                self.known.setdefault((ca.role, ca.number), ca.fingerprint)
+                self.known[ca.role, ca.number] = ca.fingerprint
                 self.certificates[ca.fingerprint] = x509.load_pem_x509_certificate(ca.certificate.encode())
         at, then = (phases.standing(one) if one else None for one in (before, after))
         if at is None or then is None or is_rebuilt:

@@ -1,0 +1,117 @@
+"""The CA state machine with a CA of an outside PKI: whatever its source brings, besides all else that may happen."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cryptography import x509
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+
+from core import builders
+from core.builders import NOW
+from core.fleet import SPEC, Fleet
+from core.test_rotation_properties import NAMES, SPECS, Rotations
+from core.test_source import files, outside_intermediate, outside_root
+from mutualtls.core import ledger, source
+from mutualtls.core.generations import CAId
+from mutualtls.core.issue import CA
+from mutualtls.core.ledger import Ledger, Role
+from mutualtls.core.recovery import Evidence
+from mutualtls.core.source import Source, SourceError
+
+BROUGHT = {
+    "a root": files(outside_root()),
+    "an intermediate under it": files(outside_intermediate(), roots=(outside_root(),)),
+    "another under it": files(outside_intermediate("Next"), roots=(outside_root(),)),
+    "another root": files(outside_root("Other")),
+    "an intermediate under that": files(outside_intermediate("Else", "Other"), roots=(outside_root("Other"),)),
+    "nothing": {},
+    "a root of its own": files(outside_root("Final")),
+}
+"""What may be in the Secret of `root.secretRef`."""
+FIRST = ("a root", "an intermediate under it")
+LAST = "a root of its own"
+
+
+@functools.lru_cache(maxsize=1000)
+def read(brought: str, text: str | None, *, is_tiered: bool) -> Source | None:
+    """Read a source beside a ledger, as the shell does; None where it cannot be used."""
+    known = ledger.decode(text) if text is not None else None
+    try:
+        return source.parse(BROUGHT[brought], is_tiered=is_tiered, now=NOW, known=known)
+    except SourceError:
+        return None
+
+
+@dataclass(kw_only=True)
+class OutsideFleet(Fleet):
+    """A fleet whose CA is an outside one."""
+
+    brought: str
+
+    def _see(self) -> None:
+        """Read the source at each step, too."""
+        super()._see()
+        self.home.source = read(self.brought, self.home.ledger_text, is_tiered=self.of.spec.issuing.enabled)
+
+    def evidence(self, known: Ledger | None) -> Evidence:
+        """Find in a CA Secret what stands above the CA, too."""
+        held = [one for _, one in sorted(self.home.secrets.items()) if isinstance(one, CA)]
+        roots = tuple(one.root for one in held if one.root is not None)
+        return replace(super().evidence(known), roots=roots)
+
+
+class OutsideRotations(Rotations):
+    """The same, and whatever is put into the Secret that `root.secretRef` names."""
+
+    fleet: OutsideFleet
+
+    @initialize(rotation=SPECS, is_tiered=st.booleans(), first=st.sampled_from(FIRST))
+    def begin(self, rotation: dict[str, Any], first: str, *, is_tiered: bool) -> None:
+        """Make the authority, and let it sign for three."""
+        issuing = {"enabled": is_tiered, "duration": "48h"}
+        outside = {"root": {"secretRef": {"name": "corp"}}, "trustDomain": "corp", "issuing": issuing}
+        spec = {**SPEC, **outside, "rotation": {**SPEC["rotation"], **rotation}}
+        self.fleet = OutsideFleet(of=builders.authority(**spec), brought=first)
+        for name in NAMES:
+            self.fleet.add(name)
+        self.fleet.settle()
+        self.backups, self.late, self.kept = [], [], {}
+        self.copied: dict[CAId, x509.Certificate] = {}
+
+    @rule(brought=st.sampled_from([one for one in BROUGHT if one != LAST]))
+    def bring(self, brought: str) -> None:
+        """Put something else there."""
+        self.fleet.brought = brought
+
+    @precondition(lambda self: self.fleet.offered is not None)
+    @rule(brought=st.sampled_from([one for one in BROUGHT if one != LAST]), after=st.integers(0, 5))
+    def bring_meanwhile(self, brought: str, after: int) -> None:
+        """Put something else there when so many steps were taken towards what was there before."""
+        self.fleet.look(crash=after)
+        self.fleet.brought = brought
+
+    def nothing_is_replaced_without_a_reason(self, before: Ledger, after: Ledger) -> None:
+        """Only a root that was never there takes the place of another."""
+        new = after.find(Role.ROOT, before.next_number(Role.ROOT))
+        if new is not None and new.fingerprint:
+            assert new.fingerprint not in {ca.fingerprint for ca in before.generations}
+
+    def no_key_is_made_twice(self) -> None:
+        """For one generation: what is copied again is the same."""
+        for name, held in self.fleet.home.secrets.items():
+            if isinstance(held, CA):
+                assert held.certificate == self.copied.setdefault(name, held.certificate)
+
+    def teardown(self) -> None:
+        """It comes to rest under the last that is brought."""
+        if hasattr(self, "fleet"):
+            self.fleet.brought = LAST
+        super().teardown()
+
+
+OutsideRotations.TestCase.settings = Rotations.TestCase.settings
+TestOutsideRotations = OutsideRotations.TestCase
