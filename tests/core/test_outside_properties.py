@@ -8,19 +8,20 @@ from typing import Any
 
 from cryptography import x509
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import initialize, rule
 
 from core import builders
 from core.builders import NOW
 from core.fleet import SPEC, Fleet
 from core.test_rotation_properties import NAMES, SPECS, Rotations
 from core.test_source import files, outside_intermediate, outside_root
-from mutualtls.core import ledger, source
+from mutualtls.core import generations, ledger, source
 from mutualtls.core.generations import CAId
 from mutualtls.core.issue import CA
 from mutualtls.core.ledger import Ledger, Role
 from mutualtls.core.recovery import Evidence
 from mutualtls.core.source import Source, SourceError
+from mutualtls.core.steps import Sign
 
 BROUGHT = {
     "a root": files(outside_root()),
@@ -34,6 +35,7 @@ BROUGHT = {
 """What may be in the Secret of `root.secretRef`."""
 FIRST = ("a root", "an intermediate under it")
 LAST = "a root of its own"
+ANY = [one for one in BROUGHT if one != LAST]
 
 
 @functools.lru_cache(maxsize=1000)
@@ -82,17 +84,25 @@ class OutsideRotations(Rotations):
         self.backups, self.late, self.kept = [], [], {}
         self.copied: dict[CAId, x509.Certificate] = {}
 
-    @rule(brought=st.sampled_from([one for one in BROUGHT if one != LAST]))
+    @rule(brought=st.sampled_from(ANY))
     def bring(self, brought: str) -> None:
         """Put something else there."""
         self.fleet.brought = brought
 
-    @precondition(lambda self: self.fleet.offered is not None)
-    @rule(brought=st.sampled_from([one for one in BROUGHT if one != LAST]), after=st.integers(0, 5))
-    def bring_meanwhile(self, brought: str, after: int) -> None:
-        """Put something else there when so many steps were taken towards what was there before."""
-        self.fleet.look(crash=after)
+    @rule(brought=st.sampled_from(ANY), then=st.sampled_from(ANY), after=st.integers(0, 4))
+    def bring_another(self, brought: str, then: str, after: int) -> None:
+        """Put something else there, and yet another when so many steps were taken towards the first."""
         self.fleet.brought = brought
+        self.fleet.look(crash=after)
+        self.fleet.brought = then
+
+    def what_signs_is_trusted(self) -> None:
+        """An intermediate is under the very root that the ledger says it is under."""
+        super().what_signs_is_trusted()
+        if self.fleet.offered is not None and isinstance(self.fleet.step, Sign) and self.fleet.step.ca.root is not None:
+            signing = self.fleet.ledger.active(Role.ROOT)
+            assert signing is not None
+            assert signing.fingerprint == generations.fingerprint(self.fleet.step.ca.root)
 
     def nothing_is_replaced_without_a_reason(self, before: Ledger, after: Ledger) -> None:
         """Only a root that was never there takes the place of another."""
