@@ -318,7 +318,7 @@ class Authorities:
             case Write():
                 await self._custody.write(authority.name, book, step.ledger)
             case Bury():
-                await self._custody.bury(authority.name, step.gone)
+                await self._custody.bury(authority.name, step.ca)
             case Make() if isinstance(view, View):
                 await self._custody.keep(authority.name, step.announced, await self._made(step.announced, view))
 

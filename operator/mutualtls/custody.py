@@ -129,15 +129,15 @@ class Custody:
             },
         )
 
-    async def bury(self, name: str, gone: CAGeneration) -> None:
+    async def bury(self, name: str, ca: CAGeneration) -> None:
         """Delete the Secret of a CA, if it is there. Where the CA is gone, one with the certificate alone follows."""
-        path = paths.secret(self._namespace, labels.ca_secret_name(name, gone.role, gone.number))
+        path = paths.secret(self._namespace, labels.ca_secret_name(name, ca.role, ca.number))
         found = await self._api.get_metadata(path)
         if found is not None:
             await self._api.delete(path, uid=found["uid"], resource_version=found["resourceVersion"])
-        if gone.state == State.GONE:
-            await self._create(name, gone, {"tls.crt": gone.certificate.encode()})
-        logger.info("deleted the key of a CA", extra={"authority": name, "ca": f"{gone.role}/{gone.number}"})
+        if ca.state == State.GONE:
+            await self._create(name, ca, {"tls.crt": ca.certificate.encode()})
+        logger.info("deleted the key of a CA", extra={"authority": name, "ca": f"{ca.role}/{ca.number}"})
 
     async def _create(self, name: str, ca: CAGeneration, data: Mapping[str, bytes]) -> None:
         body = {

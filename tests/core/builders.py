@@ -221,10 +221,10 @@ class Home:
         self.made.append(name)
         return True
 
-    def bury(self, gone: CAGeneration) -> None:
-        """Delete the key of a CA, and put a tombstone there where it is gone."""
-        name = (gone.role, gone.number)
-        if gone.state == State.GONE:
+    def bury(self, ca: CAGeneration) -> None:
+        """Delete the key of a CA, and put a tombstone there where it is ca."""
+        name = (ca.role, ca.number)
+        if ca.state == State.GONE:
             self.secrets[name] = Tombstone()
         else:
             del self.secrets[name]
@@ -239,7 +239,7 @@ class Home:
                 name = (step.announced.role, step.announced.number)
                 self.create(name, self.make(of, step, key_of_ca(of, *name), now=now))
             case Bury():
-                self.bury(step.gone)
+                self.bury(step.ca)
 
     def walk(self, of: Authority, *, now: datetime = NOW) -> Sign | Hold:
         """Take steps until there is nothing more to do, or something is wrong, which holds as it does in the shell."""
@@ -263,7 +263,7 @@ def named(step: Step) -> str:
         case Make():
             return f"make {step.announced.role} {step.announced.number}"
         case Bury():
-            return f"bury {step.gone.role} {step.gone.number}"
+            return f"bury {step.ca.role} {step.ca.number}"
         case Hold():
             return f"hold {step.reason}"
         case Sign():

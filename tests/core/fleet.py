@@ -188,8 +188,10 @@ class Fleet:
             leaves[issuer] = max(leaves.get(issuer, end), end)
             claimed += [one for one in self.certificates.values() if issue.key_id(one) == issuer]
             claimed += [self.certificates[root] for root in files.roots]
+        held = [ca for _, ca in sorted(self.home.secrets.items()) if isinstance(ca, CA)]
         return Evidence(
             believed=tuple(believed),
+            roots=tuple(ca.root for ca in held if ca.root is not None),
             claimed=tuple(claimed),
             with_key=frozenset(name for name, held in self.home.secrets.items() if isinstance(held, CA)),
             buried=frozenset(name for name, held in self.home.secrets.items() if isinstance(held, Tombstone)),
@@ -310,7 +312,7 @@ class Fleet:
             case Make():
                 self.home.make(self.of, step, builders.key(builders.P384, 95), now=self.now)
             case Bury():
-                self.home.secrets.pop((step.gone.role, step.gone.number), None)
+                self.home.secrets.pop((step.ca.role, step.ca.number), None)
 
     def _note(self, before: Ledger | None, after: Ledger, *, is_rebuilt: bool) -> None:
         self.walked.append((before, after, is_rebuilt))

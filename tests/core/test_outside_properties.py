@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
@@ -19,7 +19,6 @@ from mutualtls.core import generations, ledger, source
 from mutualtls.core.generations import CAId
 from mutualtls.core.issue import CA
 from mutualtls.core.ledger import Ledger, Role
-from mutualtls.core.recovery import Evidence
 from mutualtls.core.source import Source, SourceError
 from mutualtls.core.steps import Sign
 
@@ -58,12 +57,6 @@ class OutsideFleet(Fleet):
         """Read the source at each step, too."""
         super()._see()
         self.home.source = read(self.brought, self.home.ledger_text, is_tiered=self.of.spec.issuing.enabled)
-
-    def evidence(self, known: Ledger | None) -> Evidence:
-        """Find in a CA Secret what stands above the CA, too."""
-        held = [one for _, one in sorted(self.home.secrets.items()) if isinstance(one, CA)]
-        roots = tuple(one.root for one in held if one.root is not None)
-        return replace(super().evidence(known), roots=roots)
 
 
 class OutsideRotations(Rotations):

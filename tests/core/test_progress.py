@@ -215,8 +215,11 @@ def test_an_outside_root_is_not_given_up_for_one_of_ours() -> None:
     ]
     step = home.walk(after)
     assert isinstance(step, Sign)
-    put_it = PUT_ANOTHER.replace("another", "it or another")
-    assert f"the key of root 1 is gone: restore its Secret from a backup, or {put_it}" == step.lost
+    expected = (
+        "the key of root 1 is gone: restore its Secret from a backup, or put it or another CA into the Secret that "
+        "spec.root.secretRef names"
+    )
+    assert expected == step.lost
 
 
 def test_before_there_is_a_root_only_unreadable_orders_are_told() -> None:

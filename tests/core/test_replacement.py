@@ -503,7 +503,7 @@ def half_way(home: Home, of: Authority, step: Write | Make | Bury) -> None:
     if isinstance(step, Make):
         home.make(of, step, key(P384, 97), now=HALF)
     elif isinstance(step, Bury):
-        home.secrets.pop((step.gone.role, step.gone.number), None)
+        home.secrets.pop((step.ca.role, step.ca.number), None)
 
 
 def end_of(home: Home, of: Authority, *, crash: int, when: str) -> tuple[dict[CAId, State], list[CAId], list[CAId]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import msgspec
+from cryptography import x509
 
 from mutualtls.core import bundle, gates, generations, times
 from mutualtls.core.authority import Approval, Authority, Retire
@@ -79,7 +80,7 @@ def bring_on(view: View) -> Step | None:
         return None
     ledger, now = view.ledger, view.now
     new: Ledger | None = None
-    if (fresh := _fresh_intermediate(view, at)) is not None:
+    if (fresh := _fresh_intermediate(view)) is not None:
         new = announced(ledger, Role.ISSUING, fresh, is_outside=True)
     elif at.phase is Phase.STABLE:
         new = with_new_root(view) if _is_to_be_replaced(view, at.root) else None
@@ -169,14 +170,20 @@ def moved(ca: CAGeneration, state: State, now: datetime) -> CAGeneration:
     return msgspec.structs.replace(ca, state=state, since=now)
 
 
-def _fresh_intermediate(view: View, at: Standing) -> CAGeneration | None:
+def used(ledger: Ledger, certificate: x509.Certificate) -> CAGeneration | None:
+    """Find the outside CA that signs, or is to sign, with this certificate."""
+    fingerprint = generations.fingerprint(certificate)
+    outside = (ca for ca in ledger.generations if ca.is_outside and ca.state in SIGNING)
+    return next((ca for ca in outside if ca.fingerprint == fingerprint), None)
+
+
+def _fresh_intermediate(view: View) -> CAGeneration | None:
     """Find the root under which the source has brought an intermediate that was never taken in."""
     source = view.source
     if source is None or not source.is_intermediate or _fingerprint_of(source) in _fingerprints(view.ledger):
         return None
-    root_fingerprint = generations.fingerprint(source.root)
-    roots = (ca for ca in (at.root, at.other) if ca.state in SIGNING and ca.is_keyless)
-    return next((ca for ca in roots if ca.fingerprint == root_fingerprint), None)
+    root = used(view.ledger, source.root)
+    return root if root is not None and root.is_keyless else None
 
 
 def _fingerprint_of(source: Source) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-from cryptography import x509
 
 from mutualtls.core import constraints, generations, phases, times
 from mutualtls.core.generations import Tombstone, key_of
@@ -27,8 +26,15 @@ from mutualtls.core.steps import Bury, Hold, Make, Sign, Step, View, Write
 
 def next_step(view: View) -> Step:
     """Say the next step for an authority whose spec has no fault."""
-    step = _bury(view) or phases.note_compromised(view) or _make(view) or _follow_source(view) or _let_go(view)
-    if (step := step or phases.bring_on(view)) is not None:
+    step = (
+        _bury(view)
+        or phases.note_compromised(view)
+        or _make(view)
+        or _follow_source(view)
+        or _let_go(view)
+        or phases.bring_on(view)
+    )
+    if step is not None:
         return step
     root = view.ledger.active(Role.ROOT)
     if root is None and view.ledger.active(Role.ISSUING) is not None:
@@ -173,9 +179,10 @@ def _is_to_be_buried(view: View, ca: CAGeneration) -> bool:
     held = view.held[ca.role, ca.number]
     if ca.state == State.GONE:
         return not isinstance(held, Tombstone)
+    if not ca.is_keyless or not isinstance(held, CA):
+        return False
     under = (one for one in view.ledger.of(Role.ISSUING) if one.issuer == ca.number and one.state in SIGNING)
-    is_followed = any(one.is_outside and key_of(view.held, one) is not None for one in under)
-    return ca.is_keyless and isinstance(held, CA) and is_followed
+    return any(one.is_outside and key_of(view.held, one) is not None for one in under)
 
 
 def _make(view: View) -> Step | None:
@@ -218,17 +225,10 @@ def _follow_source(view: View) -> Step | None:
     source = view.source
     if source is None:
         return None
-    root, signer = _used(view.ledger, source.root), _used(view.ledger, source.signer.certificate)
+    root, signer = (phases.used(view.ledger, one) for one in (source.root, source.signer.certificate))
     if root is not None and root.is_keyless != source.is_intermediate:
         return Write(view.ledger.put(msgspec.structs.replace(root, is_keyless=source.is_intermediate)))
     return Make(signer) if signer is not None and view.held[signer.role, signer.number] is None else None
-
-
-def _used(ledger: Ledger, certificate: x509.Certificate) -> CAGeneration | None:
-    """Find the outside CA that signs, or is to sign, with this certificate."""
-    fingerprint = generations.fingerprint(certificate)
-    used = (ca for ca in ledger.generations if ca.is_outside and ca.state in SIGNING)
-    return next((ca for ca in used if ca.fingerprint == fingerprint), None)
 
 
 def _recorded(ledger: Ledger, making: CAGeneration, made: CA, now: datetime) -> Ledger:

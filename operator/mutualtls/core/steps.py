@@ -47,7 +47,7 @@ class Make:
 class Bury:
     """Delete the Secret of a generation, if there is one, and leave a tombstone where the generation is gone."""
 
-    gone: CAGeneration
+    ca: CAGeneration
 
 
 @dataclass(frozen=True, slots=True)
