@@ -1,4 +1,4 @@
-"""A gRPC client of `server.py`, which shows its certificate and takes the files of a renewal at once."""
+"""A gRPC client of `server.py`, which shows its certificate and loads renewed files at once."""
 
 import itertools
 import os
@@ -14,14 +14,14 @@ REQUESTS = int(os.environ.get("REQUESTS", "1"))
 
 
 def ask() -> str:
-    """Make one call on a channel of its own, with the files as they are now."""
+    """Make one call on a channel of its own, with the current files."""
     options = [("grpc.ssl_target_name_override", NAME), ("grpc.use_local_subchannel_pool", 1)]
     with grpc.secure_channel(SERVER, credentials(), options) as channel:
         return channel.unary_unary("/shop.Greeter/Hello")(b"", timeout=10).decode()
 
 
 def credentials() -> grpc.ChannelCredentials:
-    """Read the files of one version: kubelet moves the link ..data, and so changes all at once."""
+    """Read the files of one version: kubelet moves the link ..data, which changes all files at once."""
     try:
         folder = (FILES / "..data").resolve(strict=True)
         roots, key, chain = ((folder / name).read_bytes() for name in ("ca.crt", "tls.key", "tls.crt"))

@@ -1,4 +1,4 @@
-"""A gRPC server that knows its callers by the names in their certificates, and takes the files of a renewal at once."""
+"""A gRPC server that knows its callers by the names in their certificates, and loads renewed files at once."""
 
 import os
 import ssl
@@ -14,7 +14,7 @@ CALLER = b"grpc-client.shop.svc"
 
 
 def hello(request: bytes, context: grpc.ServicerContext) -> bytes:
-    """Let in who has the caller's name: the chain alone says only that somebody has a certificate."""
+    """Accept only the caller's name: the chain alone says only that the caller has some certificate."""
     peer = context.auth_context()
     names = peer.get("x509_subject_alternative_name", [])
     if CALLER not in names:
@@ -31,7 +31,7 @@ def serial_number(pem: bytes) -> bytes:
 
 
 def files() -> grpc.ServerCertificateConfiguration:
-    """Read the files of one version: kubelet moves the link ..data, and so changes all at once."""
+    """Read the files of one version: kubelet moves the link ..data, which changes all files at once."""
     try:
         folder = (FILES / "..data").resolve(strict=True)
         key, chain, roots = ((folder / name).read_bytes() for name in ("tls.key", "tls.crt", "ca.crt"))
@@ -43,7 +43,7 @@ def files() -> grpc.ServerCertificateConfiguration:
 handlers = {"Hello": grpc.unary_unary_rpc_method_handler(hello)}
 server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
 server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("shop.Greeter", handlers)])
-# `files` is asked at every connection.
+# `files` is called for every connection.
 credentials = grpc.dynamic_ssl_server_credentials(files(), files, require_client_authentication=True)
 server.add_secure_port(ADDRESS, credentials)
 server.start()

@@ -5,7 +5,7 @@ import java.security.GeneralSecurityException;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
 
-/** A client of the server beside it, which shows its certificate and takes the files of a renewal at once. */
+/** A client of `Server`, which shows its certificate and loads renewed files at once. */
 public final class Client {
     public static void main(String[] arguments) {
         int requests = Integer.parseInt(Stores.env("REQUESTS", "1"));
@@ -21,7 +21,7 @@ public final class Client {
         System.exit(failed ? 1 : 0);
     }
 
-    /** Makes one request on a connection of its own, with the files as they are now. */
+    /** Makes one request on a connection of its own, with the current files. */
     private static String ask() throws IOException, GeneralSecurityException {
         String server = Stores.env("SERVER", "java-server.shop.svc:8443");
         String host = server.substring(0, server.lastIndexOf(':'));

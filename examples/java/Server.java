@@ -14,7 +14,7 @@ import java.util.concurrent.Executors;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.SSLSocketFactory;
 
-/** An HTTPS server that knows its callers by the names in their certificates, and takes new files at once. */
+/** An HTTPS server that knows its callers by the names in their certificates, and loads renewed files at once. */
 public final class Server {
     private static final String CALLER = "java-client.shop.svc";
     private static final int DNS_NAME = 2;
@@ -47,7 +47,7 @@ public final class Server {
         }
     }
 
-    /** Lets in who has the caller's name: the chain alone says only that somebody has a certificate. */
+    /** Accepts only the caller's name: the chain alone says only that the caller has some certificate. */
     private static void answer(SSLSocket socket) throws IOException, GeneralSecurityException {
         BufferedReader in = new BufferedReader(new InputStreamReader(socket.getInputStream(), StandardCharsets.US_ASCII));
         for (String line = in.readLine(); line != null && !line.isEmpty(); line = in.readLine()) {}

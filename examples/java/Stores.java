@@ -9,14 +9,14 @@ import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 
-/** The stores of a mounted Secret. The password is that of the Secret which the identity names. */
+/** The stores of a mounted Secret. The identity names the Secret with their password. */
 final class Stores {
     private static final Path FILES = Path.of(env("FILES", "/var/run/mtls"));
     private static final char[] PASSWORD = env("STORE_PASSWORD", "").toCharArray();
 
     private Stores() {}
 
-    /** Makes a context of the stores as they are now. kubelet moves the link ..data, and so changes all at once. */
+    /** Makes a context from the current stores. kubelet moves the link ..data, which changes all files at once. */
     static SSLContext context() throws GeneralSecurityException, IOException {
         while (true) {
             try {

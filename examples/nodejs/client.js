@@ -1,4 +1,4 @@
-// A client of server.js, which shows its certificate and takes the files of a renewal at once.
+// A client of server.js. It shows its certificate and loads renewed files at once.
 const fs = require("node:fs");
 const https = require("node:https");
 const path = require("node:path");
@@ -8,7 +8,7 @@ const [host, port] = (process.env.SERVER || "nodejs-server.shop.svc:8443").split
 const servername = process.env.SERVER_NAME || host;
 const requests = Number(process.env.REQUESTS || 1) || Infinity;
 
-// kubelet moves the link ..data, and so changes all files at once.
+// kubelet moves the link ..data, which changes all files at once.
 function load() {
   try {
     const folder = fs.realpathSync(path.join(FILES, "..data"));
@@ -20,7 +20,7 @@ function load() {
   }
 }
 
-// One request on a connection of its own, with the files as they are now. servername is sent, and must be in the
+// One request on a connection of its own, with the current files. servername is sent, and must be in the
 // server's certificate.
 const ask = () =>
   new Promise((resolve, reject) => {

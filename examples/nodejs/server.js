@@ -1,4 +1,4 @@
-// An HTTPS server that knows its callers by the names in their certificates, and takes the files of a renewal.
+// An HTTPS server that knows its callers by the names in their certificates, and loads renewed files.
 const fs = require("node:fs");
 const https = require("node:https");
 const path = require("node:path");
@@ -6,7 +6,7 @@ const path = require("node:path");
 const FILES = process.env.FILES || "/var/run/mtls";
 const CALLERS = ["nodejs-client.shop.svc"];
 
-// kubelet moves the link ..data, and so changes all files at once.
+// kubelet moves the link ..data, which changes all files at once.
 const version = () => fs.realpathSync(path.join(FILES, "..data"));
 const load = (folder) => ({
   cert: fs.readFileSync(path.join(folder, "tls.crt")),
@@ -27,7 +27,7 @@ const server = https.createServer({ ...load(current), requestCert: true, rejectU
 server.on("tlsClientError", (error, socket) => console.error("refused:", socket.authorizationError || error.message));
 server.listen(Number(process.env.PORT || 8443), process.env.ADDRESS);
 
-// Looked at every second, as watches of files do not see a link that moves everywhere.
+// Checks every second, because not every file watch notices that a link moves.
 setInterval(() => {
   try {
     const found = version();
@@ -36,6 +36,6 @@ setInterval(() => {
       current = found;
     }
   } catch (error) {
-    console.error("kept the old files:", error.message); // they moved just now; the next look has them
+    console.error("kept the old files:", error.message); // they moved just now; the next check loads them
   }
 }, 1000);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A client to try servers with: it shows its certificate, verifies the server's chain and name, and asks for /.
+# A client to test servers with: it shows its certificate, verifies the server's chain and name, and requests /.
 files=${FILES:-/var/run/mtls}
 server=${SERVER:-openssl-server.shop.svc:8443}
 name=${SERVER_NAME:-${server%:*}}

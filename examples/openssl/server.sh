@@ -1,6 +1,6 @@
 #!/bin/sh
-# A server to try clients with: it lets in those of one name, and shows them what it knows of the connection. It takes the
-# files of a renewal only when it is started again.
+# A server to test clients with: it accepts clients of one name, and shows them the details of the connection. It loads
+# renewed files only when it restarts.
 files=${FILES:-/var/run/mtls}
 exec openssl s_server -accept "${ADDRESS:-[::]}:${PORT:-8443}" -www \
     -cert "$files/tls.crt" -key "$files/tls.key" -cert_chain "$files/tls.crt" \

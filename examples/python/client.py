@@ -1,4 +1,4 @@
-"""A client of `server.py`, which shows its certificate and takes the files of a renewal at once."""
+"""A client of `server.py`, which shows its certificate and loads renewed files at once."""
 
 import itertools
 import os
@@ -27,9 +27,9 @@ def ask() -> str:
 
 
 def context() -> ssl.SSLContext:
-    """Make a context of the files as they are now."""
+    """Make a context from the current files."""
     try:
-        folder = (FILES / "..data").resolve(strict=True)  # kubelet moves this link, and so changes all files at once
+        folder = (FILES / "..data").resolve(strict=True)  # kubelet moves this link, which changes all files at once
         made = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=folder / "ca.crt")
         made.load_cert_chain(folder / "tls.crt", folder / "tls.key")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""An HTTPS server that knows its callers by the names in their certificates, and takes the files of a renewal at once."""
+"""An HTTPS server that knows its callers by the names in their certificates, and loads renewed files at once."""
 
 import os
 import ssl
@@ -12,17 +12,17 @@ CALLERS = {"python-client.shop.svc"}
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers who may call with the serial number of its certificate."""
+    """Answers permitted callers with the serial number of their certificate."""
 
     timeout = 10
 
     def handle(self) -> None:
-        """Shake hands in this connection's own thread, so that a slow caller holds up nobody."""
+        """Shake hands in this connection's own thread, so that a slow caller delays no other."""
         self.connection.do_handshake()
         super().handle()
 
     def do_GET(self) -> None:
-        """Let in who has a name of `CALLERS`: the chain alone says only that the caller has some certificate."""
+        """Accept only a name of `CALLERS`: the chain alone says only that the caller has some certificate."""
         caller = self.connection.getpeercert()
         names = {value for kind, value in caller["subjectAltName"] if kind == "DNS"}
         if names & CALLERS:
@@ -38,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves every connection with the files as they are when it comes."""
+    """Serves every connection with the files that are current when it begins."""
 
     daemon_threads = True
 
@@ -49,9 +49,9 @@ class Server(ThreadingHTTPServer):
 
 
 def context() -> ssl.SSLContext:
-    """Make a context of the files as they are now."""
+    """Make a context from the current files."""
     try:
-        folder = (FILES / "..data").resolve(strict=True)  # kubelet moves this link, and so changes all files at once
+        folder = (FILES / "..data").resolve(strict=True)  # kubelet moves this link, which changes all files at once
         made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.crt")
         made.load_cert_chain(folder / "tls.crt", folder / "tls.key")
     except FileNotFoundError:

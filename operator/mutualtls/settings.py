@@ -22,6 +22,12 @@ class Settings:
     """Port of /healthz and /readyz; 0: none."""
     workers: int = 16
     """How many identities are worked on at once."""
+    burst: int = 60
+    """How many changes of an identity are made at once; of a namespace twice as many as it has identities, or these."""
+    burst_window: timedelta = timedelta(minutes=10)
+    """Time in which as many may be made again."""
+    large_keys: int = 0
+    """How many RSA keys of more than 2048 bits are made at once; 0: one less than there are cores, at least one."""
     conflict_retry: timedelta = timedelta(seconds=30)
     """How often a Secret that is somebody else's is looked at again."""
     first_retry: timedelta = timedelta(seconds=1)
@@ -56,9 +62,19 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         if name in environment:
             given[field.name] = _parse(name, environment[name], type(field.default))
     chosen = Settings(**given)
-    if chosen.workers < 1:
-        raise ValueError(f"{PREFIX}WORKERS: must be at least one: {chosen.workers}")
+    for field_name, (least, said) in _LEAST.items():
+        if getattr(chosen, field_name) < least:
+            name = PREFIX + field_name.upper()
+            raise ValueError(f"{name}: must be at least {said}: {environment[name]}")
     return chosen
+
+
+_LEAST: dict[str, tuple[int | timedelta, str]] = {
+    "workers": (1, "one"),
+    "burst": (1, "one"),
+    "burst_window": (timedelta(seconds=1), "1s"),
+    "large_keys": (0, "0"),
+}
 
 
 def _parse(name: str, text: str, kind: type) -> object:

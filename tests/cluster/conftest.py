@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from cluster import chart
-from cluster.chart import Helm
-from cluster.world import World
-from devtools import clusters, operators
-from devtools.clusters import Cluster
-from devtools.operators import Operator
+from devtools.clusters import client, clusters, operators
+from devtools.clusters.clusters import Cluster
+from devtools.clusters.operators import Operator
+from support import chart
+from support.chart import Helm
+from support.world import World
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,9 @@ def operator(cluster: Cluster, helm: Helm) -> Iterator[Operator]:
     """An operator with short intervals, and with no rights but those of the chart: one that is missing shows."""
     helm.run("install", chart.RELEASE, str(chart.CHART), "--create-namespace", values=chart.VALUES)
     chart.log_in(cluster)
-    with operators.running(cluster, conflict_retry="1s", first_retry="1s", last_retry="2s") as operator:
+    with operators.running(
+        cluster, conflict_retry="1s", first_retry="1s", last_retry="2s", drain_timeout="2s"
+    ) as operator:
         cluster.kubectl("wait", "--for=condition=Ready", "mtlsca/default", "--timeout=60s")
         yield operator
     assert [] == chart.denied(cluster)
@@ -46,8 +48,12 @@ def operator(cluster: Cluster, helm: Helm) -> Iterator[Operator]:
 def world(cluster: Cluster, operator: Operator) -> Iterator[World]:
     """A namespace of the test's own, with an operator that runs."""
     namespace = f"test-{secrets.token_hex(3)}"
-    cluster.kubectl("create", "namespace", namespace)
+    client.admin(cluster).create("namespace", {"metadata": {"name": namespace}})
     if operator.process is None or not operator.process.is_alive():
         operator.start()
     yield World(cluster=cluster, operator=operator, namespace=namespace)
-    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+    for authority in client.admin(cluster).find("mtlsca"):
+        # One that is not gone would still be at its work, and write, while the next tests run.
+        if namespace in authority["metadata"]["name"]:
+            client.admin(cluster).delete("mtlsca", authority["metadata"]["name"])
+    client.admin(cluster).delete("namespace", namespace)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster import chart
-from cluster.chart import Helm
-from cluster.world import World
-from devtools.operators import wait_until
+from devtools.clusters.operators import wait_until
+from support import chart
+from support.chart import Helm
+from support.world import World
 
 FOREIGN: list[dict[str, Any]] = [
     {"dnsNames": ["orders.pay.svc"]},
@@ -24,6 +24,7 @@ NOT_SEEN: list[dict[str, Any]] = [
     {"dnsNames": ["orders.{own}.svc", "*.orders.{own}.svc.cluster.local"]},
     {"dnsNames": ["orders.pay.svc.evil.com", "orders.pay"]},
     {"dnsNames": ["svc", "pay.svc"]},
+    {"dnsNames": ["orders.pay.svc.cluster", "1-2-3-4.pay.pod", "web-0.nginx.pay"]},
     {"uris": ["spiffe://other.org/ns/pay/sa/orders", "spiffe://cluster.local/ns/"]},
     {},
 ]
@@ -50,7 +51,7 @@ def test_names_of_another_namespace_are_refused_at_apply(world: World, helm: Hel
         assert "denied" in refusal
         assert message in refusal
     world.kubectl("label", "mtls", "--all", "team=shop")
-    world.kubectl("delete", "mtls", "--all")
+    world.delete_all("mtls")
 
 
 def _dry_run(world: World, name: str, spec: dict[str, Any]) -> str:
@@ -60,12 +61,12 @@ def _dry_run(world: World, name: str, spec: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("spec", NOT_SEEN, ids=str)
 def test_what_the_policy_cannot_judge_is_left_to_the_operator(world: World, spec: dict[str, Any]) -> None:
-    """And what is in order passes."""
+    """A name that is in order passes."""
     assert "created (server dry run)" in _dry_run(world, "orders", _of(world, spec))
 
 
 def test_a_permit_that_reaches_further_leaves_it_to_the_operator(world: World) -> None:
-    """So does an authority that is not the identity's, whatever it permits."""
+    """An authority that is not the identity's does not matter, whatever it permits."""
     reaching = {"permits": [{"namespaceSelector": {}, "dnsNames": ["a.b.svc"], "otherNamespaces": True}]}
     name = f"reaching-{world.namespace}"
     head = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority", "metadata": {"name": name}}

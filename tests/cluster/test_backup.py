@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from cluster import chart, outside
-from cluster.chart import Helm
-from cluster.world import World
-from devtools import clusters, operators, programs
-from devtools.clusters import Cluster
-from devtools.operators import NAMESPACE
+from devtools.clusters import clusters, operators
+from devtools.clusters.clusters import Cluster
+from devtools.clusters.operators import NAMESPACE
+from devtools.machine import programs
+from support import chart, outside
+from support.chart import Helm
+from support.world import World
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations" / "backup.md"
@@ -74,6 +75,7 @@ def _install(cluster: Cluster, folder: Path) -> None:
     chart.log_in(cluster)
 
 
+@pytest.mark.further
 def test_a_lost_namespace_is_restored_while_certificates_live(served: World, reader: Reader) -> None:
     """The same CA signs on, no certificate is made anew, and roots of others stay trusted."""
     _trust_another(served)
@@ -103,6 +105,7 @@ def _trust_another(world: World) -> None:
     operators.wait_until(lambda: root.encode() in world.files("orders-mtls")["ca.crt"], "it is trusted")
 
 
+@pytest.mark.further
 def test_a_lost_namespace_is_not_made_up_for(served: World, tmp_path: Path) -> None:
     """Installed again without a backup, the operator makes no CA, says so, and leaves the files."""
     files = served.files("orders-mtls")

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from cryptography import x509
 
-from cluster import verify
-from cluster.world import World
-from devtools.operators import NAMESPACE, wait_until
+from devtools.clusters.operators import NAMESPACE, wait_until
+from support import verify
+from support.world import World
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def authority(world: World) -> str:
 
 def _apply(world: World, name: str, **spec: Any) -> None:
     body = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority", "metadata": {"name": name}}
-    world.kubectl("apply", "--filename", "-", stdin=yaml.safe_dump(body | {"spec": spec}))
+    world.client.apply("mtlsca", body | {"spec": spec})
 
 
 def _system(world: World, *arguments: str, **more: Any) -> str:
@@ -40,12 +39,12 @@ def _ca(name: str, which: str) -> str:
 
 def _cas(world: World, name: str) -> list[str]:
     """List the CA Secrets of an authority: role and number."""
-    listed = _system(world, "get", "secrets", "-l", f"mutualtls.dev/authority={name}", "--output", "name").split()
-    return [secret.removeprefix(f"secret/mutualtls-ca.{name}.") for secret in listed]
+    listed = world.client.find("secret", namespace=NAMESPACE, selector=f"mutualtls.dev/authority={name}")
+    return [secret["metadata"]["name"].removeprefix(f"mutualtls-ca.{name}.") for secret in listed]
 
 
 def _condition(world: World, name: str, kind: str = "Ready") -> dict[str, Any]:
-    body = json.loads(world.kubectl("get", "mtlsca", name, "--output", "json"))
+    body = world.get("mtlsca", name) or {}
     return next(iter(one for one in body.get("status", {}).get("conditions", ()) if one["type"] == kind), {})
 
 
@@ -122,7 +121,11 @@ def test_a_lost_ledger_is_rebuilt_from_what_is_there(world: World, authority: st
     assert bundle == world.files("billing-mtls")["ca.crt"]
 
 
-@pytest.mark.parametrize("status_is_lost", [False, True], ids=["status is there", "status is lost, too"])
+@pytest.mark.parametrize(
+    "status_is_lost",
+    [False, pytest.param(True, marks=pytest.mark.further)],
+    ids=["status is there", "status is lost, too"],
+)
 def test_all_is_lost_and_given_up(world: World, authority: str, tmp_path: Path, *, status_is_lost: bool) -> None:
     """Without ledger and keys no CA is made until the root is abandoned; then a second one signs, after its soak."""
     world.kubectl("patch", "mtlsca", authority, "--type=merge", "--patch", '{"spec":{"rotation":{"soak":"2s"}}}')
@@ -135,12 +138,12 @@ def test_all_is_lost_and_given_up(world: World, authority: str, tmp_path: Path, 
             "patch", "mtlsca", authority, "--subresource=status", "--type=merge", "--patch", '{"status":null}'
         )
     world.operator.start()
-    _wait_reason(world, authority, "LedgerLost" if status_is_lost else "KeyLost")
+    _wait_reason(world, authority, "KeyLost")  # if nothing else, the ClusterTrustBundle tells of the root
     assert [] == _cas(world, authority)
 
     (order,) = [word for word in _condition(world, authority)["message"].split() if len(word) == 64]
     world.kubectl("annotate", "mtlsca", authority, f"mutualtls.dev/abandon={order}")
-    _wait_reason(world, authority, "Signing")
+    _wait_reason(world, authority, "Active")
     world.apply("billing", authority=authority)
     world.wait_ready("billing")
     wait_until(lambda: len(_bundle(world, "orders-mtls")) == 2, "both roots are trusted")
@@ -156,29 +159,49 @@ def test_a_lost_status_is_written_anew(world: World, authority: str) -> None:
     """It is a copy."""
     before = _generations(world, authority)
     world.kubectl("patch", "mtlsca", authority, "--subresource=status", "--type=merge", "--patch", '{"status":null}')
-    _wait_reason(world, authority, "Signing")
+    _wait_reason(world, authority, "Active")
 
     assert before == _generations(world, authority)
 
 
 def test_an_authority_of_another_operator_is_left_alone(world: World, authority: str) -> None:
-    """Until the annotation that names that operator is taken away."""
+    """Nothing is written of it or its identities, until the annotation that names that operator is taken away."""
     elsewhere, nobody = "mutualtls.dev/operator-namespace=elsewhere", "mutualtls.dev/operator-namespace-"
+    of_authority, of_orders = (_written(world, *which) for which in (("mtlsca", authority), ("mtls", "orders")))
     world.kubectl("annotate", "mtlsca", authority, elsewhere, "--overwrite")
-    _wait_reason(world, authority, "OtherOperator")
+    wait_until(lambda: _events_about_others(world, authority), "an Event in the operator's own namespace tells")
     world.apply("billing", authority=authority)
-    world.wait_reason("billing", "AuthorityNotReady")
-    world.kubectl("annotate", "mtlsca", authority, nobody)
-    world.wait_ready("billing")
+    world.apply("orders", authority=authority, usages=["client auth"])
+    world.apply("next")
+    world.wait_ready("next")
+    time_of_status = _written(world, "mtlsca", authority)
 
+    assert ("Ready", "True") == (_condition(world, authority)["type"], _condition(world, authority)["status"])
+    assert "status" not in (world.get("mtls", "billing") or {}) or "conditions" not in world.status("billing")
+    assert (of_authority, of_orders) == (time_of_status, _written(world, "mtls", "orders"))
+
+    world.kubectl("annotate", "mtlsca", authority, nobody)
+    world.wait_ready("billing", "orders")
     assert ["issuing.1", "root.1"] == _cas(world, authority)
 
 
+def _written(world: World, kind: str, name: str) -> object:
+    """Read the status of an object as it stands."""
+    return (world.get(kind, name) or {})["status"]
+
+
+def _events_about_others(world: World, authority: str) -> list[str]:
+    """List what Events in the operator's own namespace say of an authority that is not its own."""
+    told = world.client.find("event", namespace=NAMESPACE)
+    return [one["message"] for one in told if one["reason"] == "OtherOperator" and authority in one["message"]]
+
+
+@pytest.mark.further
 def test_the_ca_of_another_authority_is_not_used(world: World, authority: str) -> None:
-    """Though its Secret has the name of ours; ours is used again when it is restored."""
+    """It is refused under our Secret's name, too; our CA is used again when it is restored."""
     saved, other = _backup(world, authority), f"{authority}-other"
     _apply(world, other)
-    _wait_reason(world, other, "Signing")
+    _wait_reason(world, other, "Active")
     theirs = json.loads(_system(world, "get", "secret", _ca(other, "issuing.1"), "--output", "json"))
     metadata = {"name": _ca(authority, "issuing.1"), "labels": theirs["metadata"]["labels"]}
     world.operator.stop()
@@ -200,7 +223,7 @@ def test_a_root_that_somebody_writes_into_the_status_is_not_trusted(world: World
     """The status is a copy of the ledger, whatever it says."""
     bundle = world.files("orders-mtls")["ca.crt"]
     _apply(world, f"{authority}-other")
-    wait_until(lambda: _condition(world, f"{authority}-other").get("reason") == "Signing", "the other one signs")
+    wait_until(lambda: _condition(world, f"{authority}-other").get("reason") == "Active", "the other one signs")
     theirs, ours = (_generations(world, name) for name in (f"{authority}-other", authority))
     forged = [one | {"number": 99} for one in theirs]
     patch = json.dumps({"status": {"generations": [*ours, *forged, ours[0] | {"number": 7, "certificate": "none"}]}})
@@ -214,14 +237,14 @@ def test_a_root_that_somebody_writes_into_the_status_is_not_trusted(world: World
 
 
 def _generations(world: World, name: str) -> list[dict[str, Any]]:
-    body = json.loads(world.kubectl("get", "mtlsca", name, "--output", "json"))
+    body = world.get("mtlsca", name) or {}
     return list(body["status"]["generations"])
 
 
 def test_an_authority_that_is_made_again_takes_up_its_ca(world: World, authority: str) -> None:
     """Deleting an authority leaves its CA; no leaf is replaced."""
     serial = world.serial("orders")
-    world.kubectl("delete", "mtlsca", authority)
+    world.delete("mtlsca", authority)
     world.wait_reason("orders", "AuthorityNotFound")
     _apply(world, authority)
     world.wait_ready("orders")
@@ -230,6 +253,8 @@ def test_an_authority_that_is_made_again_takes_up_its_ca(world: World, authority
     assert serial == world.serial("orders")
 
 
+@pytest.mark.long
+@pytest.mark.further
 def test_an_issuing_ca_is_replaced_at_half_its_life(world: World, tmp_path: Path) -> None:
     """Its leaves are made anew, no bundle changes, and nothing is told of it."""
     name = f"short-{world.namespace}"

@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import secrets
 import shutil
+import subprocess
 import tarfile
+import textwrap
 import tomllib
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from cluster import chart
-from cluster.chart import CHART, IMAGE, NAME, RELEASE, Helm
-from cluster.world import World
-from devtools import clusters, operators
-from devtools.clusters import Cluster
-from devtools.operators import CRDS, NAMESPACE, wait_until
+from devtools.clusters import clusters, operators
+from devtools.clusters.clusters import Cluster
+from devtools.clusters.operators import CRDS, NAMESPACE, wait_until
+from devtools.machine import programs
 from mutualtls.settings import Settings
+from support import chart
+from support.chart import CHART, IMAGE, NAME, RELEASE, Helm
+from support.world import World
 
 PROJECT = CHART.parents[1] / "pyproject.toml"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
@@ -104,6 +108,31 @@ def test_the_chart_ships_the_very_crds(helm: Helm, tmp_path: Path) -> None:
     assert _contents(CRDS) == _contents(tmp_path / CHART.name / "crds")
 
 
+def test_the_chart_has_its_crds_wherever_it_comes_from(helm: Helm, tmp_path: Path) -> None:
+    """It has them in a zip, too, and where it is fetched from Git without symbolic links."""
+    fetched = tmp_path / CHART.name
+    for path in CHART.rglob("*"):
+        if path.is_file() and not any(part.is_symlink() for part in (path, *path.parents)):
+            copy = fetched / path.relative_to(CHART)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    rendered = helm.run("template", RELEASE, str(fetched), "--include-crds", values=IMAGE)
+
+    assert len(_contents(CRDS)) == rendered.count("kind: CustomResourceDefinition")
+
+
+def test_a_parent_chart_may_switch_it_on_and_off(helm: Helm, tmp_path: Path) -> None:
+    """By a condition, whose value Helm hands on to it."""
+    dependency = {"name": CHART.name, "version": "*", "condition": f"{CHART.name}.enabled"}
+    about = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(about))
+    shutil.copytree(CHART, tmp_path / "charts" / CHART.name)
+
+    for is_enabled in (True, False):
+        values = {CHART.name: IMAGE | {"enabled": is_enabled}}
+        assert is_enabled == ("kind: Deployment" in helm.run("template", RELEASE, str(tmp_path), values=values))
+
+
 def _contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -133,7 +162,7 @@ def test_every_rule_says_why() -> None:
 
 
 def test_no_rule_has_a_wildcard(helm: Helm) -> None:
-    """Neither the operator's nor the people's."""
+    """This holds for the operator's rules and for those for people."""
     rules = [rule for found in helm.rendered(IMAGE) for rule in found.get("rules", ())]
 
     assert rules
@@ -151,7 +180,6 @@ def test_it_passes_the_linter(helm: Helm, values: dict[str, Any]) -> None:
 
 RARE = {
     ("mutualtls.dev", "mutualtlsidentities", "get"),
-    ("certificates.k8s.io", "clustertrustbundles", "get"),
     ("certificates.k8s.io", "signers", "attest"),
 }
 """What is done after a refused write alone, which tests/interrupted provokes; and what admission asks for."""
@@ -229,9 +257,9 @@ def test_its_rights_are_those_that_the_operator_needs(served: World, helm: Helm)
     served.wait_ready("orders")
     served.wait_reason("billing", "AuthorityNotFound")
     serial = served.serial("orders")
-    served.kubectl("patch", "secret", "orders-mtls", "--type=merge", "--patch", '{"data": {"ca.crt": "Zm9v"}}')
+    served.patch("secret", "orders-mtls", {"data": {"ca.crt": "Zm9v"}})
     wait_until(lambda: served.files("orders-mtls")["ca.crt"] != b"foo", "the bundle is mended")
-    served.kubectl("patch", "secret", "orders-mtls", "--type=merge", "--patch", '{"immutable": true}')
+    served.patch("secret", "orders-mtls", {"immutable": True})
     served.wait_reissued("orders", serial)
     _publish_and_remove(served)
     served.operator.stop()  # ends its watches: only then are they in the audit log
@@ -248,7 +276,7 @@ def _publish_and_remove(world: World) -> None:
         wait_until(lambda: _authority_label(world, kind, name) == "default", f"the {kind} is there")  # noqa: B023
         world.kubectl("label", kind, name, "--overwrite", "mutualtls.dev/authority=x")
         wait_until(lambda: _authority_label(world, kind, name) == "default", f"the {kind} is mended")  # noqa: B023
-    _change_trust(world, {"configMap": None, "clusterTrustBundle": False})
+    _change_trust(world, {"configMap": None, "clusterTrustBundle": False, "removeAfter": "1s"})
     for kind, name in COPIES:
         wait_until(lambda: not world.get(kind, name), f"the {kind} is gone")  # noqa: B023
 
@@ -305,7 +333,7 @@ def test_roles_of_people_take_identities_in(release: Helm, empty_cluster: Cluste
 
 
 def test_an_upgrade_changes_in_place(served: World, release: Helm) -> None:
-    """Also the authority, on which the operator's claim stays, so that the operator goes on with it."""
+    """The authority stays with the operator's claim, so that the operator continues with it."""
     before = _uid(served, "deployment", NAME), _uid(served, "mtlsca", "default")
     values = IMAGE | {"authority": {"spec": {"leaf": {"duration": "12h"}}}, "settings": {"relist": "5m"}}
     said = release.run("upgrade", RELEASE, str(CHART), values=values)
@@ -315,6 +343,21 @@ def test_an_upgrade_changes_in_place(served: World, release: Helm) -> None:
     authority = served.get("mtlsca", "default") or {}
     assert authority["spec"]["leaf"]["duration"] == "12h"
     assert authority["metadata"]["annotations"]["mutualtls.dev/operator-namespace"] == NAMESPACE
+
+
+def test_what_the_notes_say_can_be_done(served: World, release: Helm) -> None:
+    """Line by line, in a cluster that has nothing but the release."""
+    said = release.run("install", "another", str(CHART), "--dry-run=client", values=IMAGE)
+    lines = said[said.index("  kubectl create namespace shop") : said.index("The CA keys")]
+    path = f"{programs.kubectl().parent}:{os.environ['PATH']}"
+    given = os.environ | {"KUBECONFIG": str(served.cluster.kubeconfig()), "PATH": path}
+    script = ["sh", "-euc", textwrap.dedent(lines)]
+    done = subprocess.run(script, env=given, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stderr
+    assert "checkout" in done.stdout
+    replace(served, namespace="shop").wait_ready("checkout")
+    served.cluster.kubectl("delete", "namespace", "shop", "--wait=false")
 
 
 def test_an_upgrade_leaves_the_crds_to_kubectl(release: Helm, empty_cluster: Cluster, tmp_path: Path) -> None:

@@ -23,11 +23,11 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from cluster import conformance
-from cluster.conformance import Row
-from cluster.world import World
-from devtools.clusters import Cluster
-from devtools.operators import Operator, wait_until
+from devtools.clusters.clusters import Cluster
+from devtools.clusters.operators import Operator, wait_until
+from support import conformance
+from support.conformance import Row
+from support.world import World
 
 BATCHES = 4
 IDENTITIES = 25
@@ -147,12 +147,13 @@ def _filled(spec: dict[str, Any], world: World, identity: str) -> dict[str, Any]
     return dict(json.loads(text))
 
 
+@pytest.mark.further
 @examples
 @given(st.lists(specs, min_size=IDENTITIES, max_size=IDENTITIES))
 def test_a_spec_is_issued_as_asked_or_refused_in_words(
     field: Field, tmp_path_factory: pytest.TempPathFactory, batch: list[dict[str, Any]]
 ) -> None:
-    """And nothing is written but the two objects of each, or the one status."""
+    """The operator writes the two objects of each, or one status, and nothing else."""
     world = field.world()
     asked = {f"identity-{number}": spec for number, spec in enumerate(batch)}
     taken = _apply_all(world, field.authority, asked)
@@ -220,8 +221,7 @@ _FILES = ("tls.key", "tls.crt", "ca.crt")
 
 
 def _patch(world: World, secret: str, body: dict[str, Any]) -> None:
-    patch = ("--field-manager=rival", "--type=merge", "--patch", json.dumps(body))
-    world.kubectl("patch", "secret", secret, *patch)
+    world.client.patch("secret", secret, body, namespace=world.namespace, manager="rival")
 
 
 def _write(world: World, secret: str, file: str, content: bytes) -> None:
@@ -288,7 +288,7 @@ def frozen(world: World, secret: str, _: random.Random) -> None:
 
 def deleted(world: World, secret: str, _: random.Random) -> None:
     """Delete it."""
-    world.kubectl("delete", "secret", secret)
+    world.client.delete("secret", secret, namespace=world.namespace)
 
 
 def touched(world: World, secret: str, _: random.Random) -> None:
@@ -318,6 +318,7 @@ _MOST_WRITES = 4
 """Of one mend: the Secret deleted and made anew, the status, and the status again where it told of the damage."""
 
 
+@pytest.mark.further
 @examples
 @given(damages)
 def test_a_damaged_secret_is_mended(

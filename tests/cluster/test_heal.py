@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import os
+import signal
 from typing import Any
 
 import pytest
 
-from cluster.world import World
-from devtools.operators import wait_until
+from devtools.clusters.operators import wait_until
+from support.world import World
 
 
 def patch(world: World, secret: str, body: dict[str, Any]) -> None:
     """Change a Secret as somebody else."""
-    world.kubectl("patch", "secret", secret, "--type=merge", "--patch", json.dumps(body))
+    world.patch("secret", secret, body)
 
 
 def test_a_deleted_secret_comes_back(world: World) -> None:
@@ -21,11 +22,11 @@ def test_a_deleted_secret_comes_back(world: World) -> None:
     world.apply("orders")
     world.wait_ready("orders")
     serial = world.serial("orders")
-    world.kubectl("delete", "secret", "orders-mtls")
+    world.delete("secret", "orders-mtls")
     world.wait_reissued("orders", serial)
     wait_until(lambda: world.events("orders"), "the healing is told")
 
-    assert world.events("orders") == [("Normal", "SecretMissing")]
+    world.wait_events("orders", ("Normal", "SecretMissing"))
 
 
 DAMAGES = [
@@ -45,7 +46,7 @@ def test_damaged_files_are_made_anew(world: World, damage: dict[str, Any], reaso
     world.wait_reissued("orders", serial)
     wait_until(lambda: world.events("orders"), "the healing is told")
 
-    assert [("Normal", reason)] == world.events("orders")
+    world.wait_events("orders", ("Normal", reason))
 
 
 def test_the_key_of_another_certificate_is_noticed(world: World) -> None:
@@ -107,7 +108,7 @@ def test_a_secret_of_somebody_else_is_never_touched(world: World) -> None:
     assert world.condition("orders", "Stalled")["status"] == "True"
     assert before == world.get("secret", "orders-mtls")
 
-    world.kubectl("delete", "secret", "orders-mtls")
+    world.delete("secret", "orders-mtls")
     world.wait_ready("orders")
 
 
@@ -127,7 +128,7 @@ def test_a_secret_goes_with_its_identity(world: World) -> None:
     """By garbage collection: deletionPolicy Delete is the default."""
     world.apply("orders")
     world.wait_ready("orders")
-    world.kubectl("delete", "mtls", "orders")
+    world.delete("mtls", "orders")
     wait_until(lambda: world.get("secret", "orders-mtls") is None, "the secret is collected")
 
 
@@ -136,7 +137,7 @@ def test_a_retained_secret_stays_and_is_adopted(world: World) -> None:
     world.apply("orders", secret={"deletionPolicy": "Retain"})
     world.wait_ready("orders")
     files = world.files("orders-mtls")
-    world.kubectl("delete", "mtls", "orders")
+    world.delete("mtls", "orders")
     world.apply("other")
     world.wait_ready("other")
     assert files == world.files("orders-mtls")
@@ -173,7 +174,7 @@ def test_what_happened_while_the_operator_was_away_is_made_good(world: World) ->
     world.wait_ready("deleted", "damaged", "changed", "untouched")
     serials = {name: world.serial(name) for name in ("deleted", "damaged", "changed", "untouched")}
     assert world.operator.stop()
-    world.kubectl("delete", "secret", "deleted-mtls")
+    world.delete("secret", "deleted-mtls")
     patch(world, "damaged-mtls", {"data": {"tls.crt": "bm8gY2VydGlmaWNhdGU="}})
     world.apply("changed", usages=["client auth"])
     world.apply("new")
@@ -199,3 +200,27 @@ def test_a_killed_operator_goes_on_where_it_was(world: World) -> None:
 
     assert len(secrets) == 50
     assert cas == ["secret/mutualtls-ca.default.issuing.1", "secret/mutualtls-ca.default.root.1"]
+
+
+@pytest.mark.parametrize(
+    "policy", [pytest.param("Delete", id="Delete"), pytest.param("Retain", id="Retain", marks=pytest.mark.further)]
+)
+def test_an_identity_that_is_made_again_and_again_is_no_contest(world: World, policy: str) -> None:
+    """As `kubectl replace --force` does, faster than the operator looks: each has its Secret."""
+    world.apply("orders", secret={"deletionPolicy": policy})
+    for _ in range(5):
+        world.wait_ready("orders")
+        assert world.operator.process is not None
+        os.kill(world.operator.process.pid, signal.SIGSTOP)
+        world.delete("mtls", "orders")
+        world.apply("orders", secret={"deletionPolicy": policy})
+        os.kill(world.operator.process.pid, signal.SIGCONT)
+    world.wait_ready("orders")
+    uid = (world.get("mtls", "orders") or {})["metadata"]["uid"]
+
+    def is_its_own() -> bool:
+        annotations = (world.get("secret", "orders-mtls") or {"metadata": {}})["metadata"].get("annotations", {})
+        return bool(annotations.get("mutualtls.dev/identity-uid") == uid)
+
+    wait_until(is_its_own, "the Secret is of the last one")
+    world.wait_ready("orders")

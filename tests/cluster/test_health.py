@@ -12,10 +12,11 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from cluster.world import World
-from devtools import clusters, operators, ports
-from devtools.clusters import Cluster
-from devtools.operators import Operator, wait_until
+from devtools.clusters import clusters, operators
+from devtools.clusters.clusters import Cluster
+from devtools.clusters.operators import Operator, wait_until
+from devtools.machine import ports
+from support.world import World
 
 AUTHORITY = {
     "apiVersion": "mutualtls.dev/v1alpha1",
@@ -93,6 +94,7 @@ def test_it_is_not_ready_before_there_is_what_it_needs(watched: Watched) -> None
     assert watched.ask("/healthz") == (200, "ok\n")
 
 
+@pytest.mark.further
 def test_it_is_not_ready_while_the_api_server_is_away(watched: Watched) -> None:
     """It stays healthy, says why it does not serve, and serves again, without being started again."""
     watched.install()
@@ -122,7 +124,9 @@ def test_it_is_not_ready_while_the_api_server_is_away(watched: Watched) -> None:
     assert watched.ask("/healthz") == (200, "ok\n")
 
 
-@pytest.mark.parametrize("resource", ["mutualtlsidentities", "mutualtlsauthorities"])
+@pytest.mark.parametrize(
+    "resource", ["mutualtlsidentities", pytest.param("mutualtlsauthorities", marks=pytest.mark.further)]
+)
 def test_it_ends_when_a_definition_is_deleted_and_serves_when_it_is_back(watched: Watched, resource: str) -> None:
     """With a failure and a log line that says why; the CA that was made stays the one that signs."""
     watched.install()

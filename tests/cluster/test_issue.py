@@ -10,10 +10,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from cluster import verify
-from cluster.world import World
-from devtools import handshakes
-from devtools.operators import wait_until
+from devtools.clusters.operators import wait_until
+from devtools.consumers import handshakes
+from support import verify
+from support.world import World
 
 
 def test_an_empty_spec_gives_working_files(world: World, tmp_path: Path) -> None:
@@ -32,6 +32,16 @@ def test_an_empty_spec_gives_working_files(world: World, tmp_path: Path) -> None
     assert {"ca.crt", "tls.crt", "tls.key"} == set(world.files("orders-mtls"))
     for use in ("server", "client"):
         verify.chain(files, name=service, use=use)
+
+
+def test_a_server_side_apply_takes_a_usage_away(world: World) -> None:
+    """Also one that was there by default, which nobody owns."""
+    world.kubectl("apply", "--server-side", "-f", "-", stdin=world.manifest("orders"))
+    world.kubectl("apply", "--server-side", "-f", "-", stdin=world.manifest("orders", usages=["server auth"]))
+
+    found = world.get("mtls", "orders")
+    assert found is not None
+    assert ["server auth"] == found["spec"]["usages"]
 
 
 def test_the_status_equals_the_certificate(world: World) -> None:
@@ -117,11 +127,11 @@ def test_an_issuance_takes_two_writes(world: World) -> None:
 
 
 def test_no_key_reaches_a_log_an_event_or_a_status(world: World) -> None:
-    """Neither as PEM nor as its base64."""
+    """This holds for its PEM and its base64."""
     world.apply("orders")
     world.wait_ready("orders")
     key = world.files("orders-mtls")["tls.key"]
-    world.kubectl("delete", "secret", "orders-mtls")
+    world.delete("secret", "orders-mtls")
     wait_until(lambda: world.events("orders"), "the healing is told")
     seen = world.operator.log.read_text() + world.kubectl("get", "mtls,events", "--output", "yaml")
     body = key.splitlines()[1].decode()

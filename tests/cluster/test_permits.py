@@ -14,13 +14,15 @@ import pytest
 import yaml
 from cryptography import x509
 
-from cluster import verify
-from cluster.world import World
-from devtools.operators import NAMESPACE, wait_until
-from mutualtls.core import issue, keys, times
-from mutualtls.core.identity import Algorithm, Usage
-from mutualtls.core.issue import CA
-from mutualtls.core.names import Names
+from devtools.clusters.operators import NAMESPACE, wait_until
+from mutualtls.core import times
+from mutualtls.core.api.algorithms import Algorithm, Usage
+from mutualtls.core.model import labels
+from mutualtls.core.names.names import Names, names_hash
+from mutualtls.core.pki import certificates, issue, keys
+from mutualtls.core.pki.issue import CA
+from support import verify
+from support.world import World
 
 EDGE = {"namespaceSelector": {"matchLabels": {"team": "edge"}}, "dnsNames": ["*.example.com"]}
 
@@ -71,7 +73,7 @@ def test_a_label_of_the_namespace_gives_and_takes_a_right(world: World, authorit
 
 
 def test_files_are_removed_with_the_right_where_the_authority_says_so(world: World, authority: str) -> None:
-    """And come back with it."""
+    """They return with the right."""
     _apply(world, authority, permits=[EDGE], onNotPermitted="Delete")
     _label(world, "team=edge")
     world.apply("orders", authority=authority, dnsNames=["api.example.com"])
@@ -88,7 +90,7 @@ def test_files_are_removed_with_the_right_where_the_authority_says_so(world: Wor
 
 
 def test_a_permit_that_is_taken_away_counts_at_once(world: World, authority: str) -> None:
-    """So does the authority's own choice of namespaces."""
+    """A change of the authority's `namespaceSelector` counts at once as well."""
     _label(world, "team=edge")
     world.apply("orders", authority=authority, dnsNames=["api.example.com"])
     world.wait_ready("orders")
@@ -113,6 +115,73 @@ def test_the_bundle_of_a_refused_identity_is_kept_current(world: World, authorit
     wait_until(lambda: world.files("orders-mtls") == files, "the bundle is mended")
 
     assert "NotPermitted" == world.condition("orders")["reason"]
+
+
+# A rule that is tighter than that of the release before. What its permits gave is had here by one that reaches further.
+
+WIDE: dict[str, Any] = {"namespaceSelector": {}, "dnsNames": ["**"]}
+POD = "10-0-0-1.ops.pod"
+
+
+def _held(world: World, authority: str, **more: Any) -> None:
+    """Have `orders` issued with a name that only the rule of before permits from then on."""
+    _apply(world, authority, permits=[WIDE | {"otherNamespaces": True}], **more)
+    world.apply("orders", authority=authority, dnsNames=[POD])
+    world.wait_ready("orders")
+    _apply(world, authority, permits=[WIDE], **more)
+
+
+def test_a_name_that_is_held_outlives_a_tighter_rule(world: World, authority: str) -> None:
+    """It is renewed and healed, with a warning; another identity or name is refused, and nothing is deleted."""
+    _held(world, authority, onNotPermitted="Delete")
+    message = world.wait_reason("orders", "RuleTightened")["message"]
+    assert f"until version 0.2.0 of the operator: spec.dnsNames[0]: {POD} is not permitted" in message
+    wait_until(lambda: ("Warning", "RuleTightened") in world.events("orders"), "an Event says so")
+
+    serial = world.serial("orders")
+    world.kubectl("annotate", "mtls", "orders", f"mutualtls.dev/reissue={serial}")
+    world.wait_reissued("orders", serial)
+    serial = world.serial("orders")
+    world.kubectl("delete", "secret", "orders-mtls")
+    world.wait_reissued("orders", serial)
+    assert POD in {
+        *_leaf(world, "orders-mtls")
+        .extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        .value.get_values_for_type(x509.DNSName)
+    }
+
+    world.apply("other", authority=authority, dnsNames=["10-0-0-2.ops.pod"])
+    world.wait_reason("other", "NotPermitted")
+    serial = world.serial("orders")
+    world.apply("orders", authority=authority, dnsNames=[POD, "10-0-0-2.ops.pod"])
+    world.wait_reason("orders", "NotPermitted")
+    assert serial == world.serial("orders")
+    assert world.get("secret", "orders-mtls") is not None
+
+    _apply(world, authority, permits=[EDGE], onNotPermitted="Delete")
+    wait_until(lambda: world.get("secret", "orders-mtls") is None, "the secret goes with the right")
+
+
+def test_what_is_held_is_known_by_the_certificate(world: World, authority: str) -> None:
+    """An annotation does not count: people who can write Secrets can forge it in the operator's name."""
+    _apply(world, authority, permits=[WIDE])
+    world.apply("orders", authority=authority)
+    world.wait_ready("orders")
+    world.apply("orders", authority=authority, suspend=True)
+    world.wait_ready("orders")
+    serial = world.serial("orders")
+    own = [f"orders.{world.namespace}.svc", f"orders.{world.namespace}.svc.cluster.local"]
+    account = f"spiffe://cluster.local/ns/{world.namespace}/sa/orders"
+    held = names_hash(Names(dns=(POD, *own), uris=(account,)))
+    body = world.get("secret", "orders-mtls")
+    assert body is not None
+    facts = json.loads(body["metadata"]["annotations"][labels.FACTS]) | {"namesHash": held}
+    patch = json.dumps({"metadata": {"annotations": {labels.FACTS: json.dumps(facts)}}})
+    world.kubectl("patch", "secret", "orders-mtls", f"--field-manager={labels.FIELD_MANAGER}", f"--patch={patch}")
+    world.apply("orders", authority=authority, suspend=True, dnsNames=[POD])
+    wait_until(lambda: POD in world.condition("orders").get("message", ""), "the operator has judged")
+
+    assert ("NotPermitted", serial) == (world.condition("orders")["reason"], world.serial("orders"))
 
 
 # Every kind of name
@@ -188,11 +257,11 @@ def _verdicts_outside(world: World, authority: str, folder: Path) -> dict[str, s
     life = times.validity(datetime.now(UTC), timedelta(hours=1), within=ca.validity)
     names = Names(dns=("api.example.com",))
     leaf = issue.leaf(key.public_key(), ca, names=names, usages=(Usage.SERVER_AUTH,), validity=life)
-    (folder / "tls.crt").write_bytes(issue.to_pem(leaf, ca.certificate))
+    (folder / "tls.crt").write_bytes(certificates.to_pem(leaf, ca.certificate))
     return verify.verdicts(folder, name="api.example.com", use="server")
 
 
-# Tricks, as far as the API server lets them through. tests/core/test_tricks.py has each with its whole message.
+# Tricks, as far as the API server lets them through. tests/core/names/test_tricks.py has each with its whole message.
 
 WHERE = "to a permit of authority default whose namespaceSelector matches namespace"
 TRICKS: list[Any] = [
@@ -210,6 +279,12 @@ TRICKS: list[Any] = [
     pytest.param({"dnsNames": ["*.svc.cluster.local"]}, "covers a name of the Kubernetes API", id="wildcard over all"),
     pytest.param({"dnsNames": ["*.com"]}, "*.com", id="wildcard over a public suffix"),
     pytest.param({"dnsNames": ["*"]}, "dnsNames[0]", id="wildcard over everything"),
+    pytest.param({"dnsNames": ["10-0-0-1.pay.pod"]}, "is a name of namespace pay", id="pod, by search domains"),
+    pytest.param({"dnsNames": ["a.pay.svc.cluster"]}, "is a name of namespace pay", id="Service, by search domains"),
+    pytest.param({"ipAddresses": ["64:ff9b::a00:1"]}, "it stands for 10.0.0.1", id="IPv4 address as IPv6"),
+    pytest.param(
+        {"subject": {"commonName": "spiffe://cluster.local/ns/pay/sa/a"}}, "looks like a URI", id="URI in the subject"
+    ),
     pytest.param({"dnsNames": ["orders.{own}.svc.evil.com"]}, "is not a name of a Service", id="ours as a prefix"),
     pytest.param({"uris": ["spiffe://cluster.local/ns/{own}/sa/a%2f..%2fb"]}, "uris[0]", id="percent-encoding"),
     pytest.param({"uris": ["spiffe://cluster.local/ns/{own}/../pay/sa/a"]}, "uris[0]", id="dots"),

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import yaml
 
-from cluster.world import World
-from devtools import clusters, operators
-from devtools.operators import wait_until
+from devtools.clusters import clusters, operators
+from devtools.clusters.operators import wait_until
+from support.world import World
 
 NO_FILE = "bm8gZmlsZQ=="
 THEIRS = {"theirs": "eWVz"}
@@ -36,25 +35,18 @@ def quick() -> Iterator[World]:
 
 def _apply_authority(world: World, name: str) -> None:
     body = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority", "metadata": {"name": name}}
-    world.kubectl("apply", "--filename", "-", stdin=yaml.safe_dump(body | {"spec": {}}))
+    world.client.apply("mtlsca", body | {"spec": {}})
 
 
 def _patch(world: World, secret: str, body: dict[str, Any], *, manager: str = "rival") -> None:
     """Change a Secret as somebody else."""
-    patch = json.dumps(body)
-    world.kubectl("patch", "secret", secret, f"--field-manager={manager}", "--type=merge", "--patch", patch)
+    world.patch("secret", secret, body, manager=manager)
 
 
 def _secret(world: World, name: str) -> dict[str, Any]:
     body = world.get("secret", name)
     assert body is not None
     return body
-
-
-def _wait_events(world: World, name: str, *expected: tuple[str, str]) -> None:
-    """Wait until as many Events as expected are there, and compare."""
-    wait_until(lambda: len(world.events(name)) >= len(expected), f"{name} has {len(expected)} events")
-    assert sorted(expected) == sorted(world.events(name))
 
 
 # Secrets that cannot be changed
@@ -73,7 +65,7 @@ def test_a_secret_that_was_made_immutable_is_made_anew(world: World) -> None:
 
     assert old["metadata"]["uid"] != new["metadata"]["uid"]
     assert not new.get("immutable")
-    _wait_events(world, "orders", ("Normal", "SecretImmutable"))
+    world.wait_events("orders", ("Normal", "SecretImmutable"))
     assert theirs == _secret(world, "theirs")
 
 
@@ -95,7 +87,7 @@ def test_a_secret_of_our_own_of_the_wrong_type_is_made_anew(world: World, labels
     world.wait_ready("orders")
     serial, uid = world.serial("orders"), (world.get("mtls", "orders") or {})["metadata"]["uid"]
     assert world.operator.stop()
-    world.kubectl("delete", "secret", "orders-mtls")
+    world.delete("secret", "orders-mtls")
     annotations = {"mutualtls.dev/identity-uid": uid, "mutualtls.dev/identity-name": "orders"}
     metadata = {"name": "orders-mtls", "labels": labels, "annotations": annotations}
     wrong = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": THEIRS}
@@ -105,7 +97,7 @@ def test_a_secret_of_our_own_of_the_wrong_type_is_made_anew(world: World, labels
 
     assert _secret(world, "orders-mtls")["type"] == "kubernetes.io/tls"
     assert {"tls.key", "tls.crt", "ca.crt"} == set(world.files("orders-mtls"))
-    _wait_events(world, "orders", ("Normal", "SecretTypeWrong"))
+    world.wait_events("orders", ("Normal", "SecretTypeWrong"))
 
 
 # Another writer
@@ -139,19 +131,63 @@ def test_a_secret_that_somebody_keeps_overwriting_is_left_alone(
     world.apply("next")
     world.wait_ready("next")
 
-    assert "rival overwrote secret orders-mtls 3 times" in condition["message"]
+    assert "secret orders-mtls was overwritten 3 times since 2" in condition["message"]
+    assert " by rival; left alone until 2" in condition["message"]
     assert condition["status"] == "False"
     assert world.condition("orders", "Stalled")["status"] == "True"
     assert NO_FILE == contested["data"][file]
     assert contested == _secret(world, "orders-mtls")
-    _wait_events(world, "orders", *mends, ("Warning", "SecretContested"))
+    world.wait_events("orders", *mends, ("Warning", "SecretContested"))
 
     world.apply("orders", secret={"labels": {"team": "shop"}})
     world.wait_ready("orders")
     assert NO_FILE != _secret(world, "orders-mtls")["data"][file]
-    assert world.condition("orders", "Stalled")["status"] == "False"
+    assert world.condition("orders", "Stalled") == {}
 
 
+@pytest.mark.further
+def test_a_policy_that_changes_whatever_is_written_is_told_as_what_it_is(world: World) -> None:
+    """It leaves no name in managedFields, as it changes what we write ourselves."""
+    name = f"team-{world.namespace}"
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["secrets"]}]
+    change = "Object{metadata: Object.metadata{labels: {'team': 'policy'}}}"
+    mutation = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": change}}
+    spec = {"matchConstraints": {"resourceRules": rules}, "mutations": [mutation], "reinvocationPolicy": "Never"}
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
+    binding = {"policyName": name, "matchResources": {"namespaceSelector": selector}}
+    for kind, of in (("MutatingAdmissionPolicy", spec), ("MutatingAdmissionPolicyBinding", binding)):
+        body = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": name}, "spec": of}
+        world.cluster.kubectl("create", "--filename", "-", stdin=json.dumps(body))
+    probe = ("create", "secret", "generic", "probe", "--dry-run=server", "--output=json")
+    try:
+        wait_until(lambda: "policy" in world.kubectl(*probe), "the policy is obeyed")
+        world.apply("orders", secret={"labels": {"team": "shop"}})
+        condition = world.wait_reason("orders", "SecretContested")
+    finally:
+        for kind in ("mutatingadmissionpolicybinding", "mutatingadmissionpolicy"):
+            world.cluster.kubectl("delete", kind, name)
+
+    assert condition["message"].startswith("secret orders-mtls was overwritten 3 times since ")
+    assert "by something that leaves no name (such as an admission policy); left alone until" in condition["message"]
+    assert "True" == condition["status"]
+
+
+@pytest.mark.further
+def test_a_secret_that_somebody_keeps_deleting_is_told_so(quick: World) -> None:
+    """Nothing tells who it is."""
+    quick.apply("deleted")
+    for _ in range(3):
+        quick.wait_ready("deleted")
+        quick.delete("secret", "deleted-mtls")
+        wait_until(lambda: quick.get("secret", "deleted-mtls"), "it is made anew")
+    quick.wait_ready("deleted")
+    quick.delete("secret", "deleted-mtls")
+    condition = quick.wait_reason("deleted", "SecretContested")
+
+    assert condition["message"].startswith("secret deleted-mtls was deleted 3 times since ")
+
+
+@pytest.mark.further
 def test_a_contest_is_over_after_a_while(quick: World) -> None:
     """The Secret is mended when nobody has overwritten it since, without anybody's doing."""
     quick.apply("contested")
@@ -188,11 +224,11 @@ def test_a_secret_of_another_name_is_written_before_the_old_one_goes(quick: Worl
     ]
     assert new == quick.files("elsewhere")
     assert theirs == _secret(quick, "theirs")
-    _wait_events(quick, "moved", ("Normal", "SecretMoved"))
+    quick.wait_events("moved", ("Normal", "SecretRenamed"))
 
 
 def test_the_secret_of_a_former_name_goes_when_the_operator_was_away_meanwhile(quick: World) -> None:
-    """Which Secrets an identity had is known from the Secrets."""
+    """The status of an identity records which Secrets it had."""
     quick.apply("away")
     quick.wait_ready("away")
     assert quick.operator.stop()
@@ -202,6 +238,67 @@ def test_the_secret_of_a_former_name_goes_when_the_operator_was_away_meanwhile(q
     wait_until(lambda: quick.get("secret", "away-mtls") is None, "the old secret is deleted")
 
     assert quick.get("secret", "far-away") is not None
+
+
+@pytest.mark.parametrize("is_owned", [False, pytest.param(True, marks=pytest.mark.further)])
+def test_a_copy_of_a_secret_is_its_makers(quick: World, *, is_owned: bool) -> None:
+    """With all labels and annotations, and owner, it is none of the identity's, which has the other one deleted."""
+    name = f"copied-{is_owned}".lower()
+    quick.apply(name)
+    quick.wait_ready(name)
+    told = (quick.get("secret", f"{name}-mtls") or {})["metadata"]
+    marks = {part: told[part] for part in ("labels", "annotations", *(("ownerReferences",) if is_owned else ()))}
+    copy = {"metadata": {"name": f"{name}-backup"} | marks, "data": {"mine": "a2VlcCBpdA=="}}
+    quick.client.create("secret", copy, namespace=quick.namespace)
+    quick.apply(name, secret={"name": f"{name}-elsewhere"})
+    quick.wait_ready(name)
+    wait_until(lambda: quick.get("secret", f"{name}-mtls") is None, "the old secret is deleted")
+    wait_until(lambda: _names(quick, name) == [f"{name}-elsewhere"], "the status tells of one")
+
+    assert copy["data"] == (quick.get("secret", f"{name}-backup") or {})["data"]
+
+
+@pytest.mark.further
+def test_without_a_status_no_secret_of_a_former_name_is_deleted(quick: World) -> None:
+    """As after a restore that brings no statuses: nothing proves then whose it is. One whose status is there goes."""
+    for name in ("restored", "known"):
+        quick.apply(name)
+    quick.wait_ready("restored", "known")
+    before = quick.files("restored-mtls")
+    assert quick.operator.stop()
+    for name in ("restored", "known"):
+        quick.apply(name, secret={"name": f"{name}-elsewhere"})
+    quick.kubectl("patch", "mtls", "restored", "--subresource=status", "--type=merge", '--patch={"status":null}')
+    quick.operator.start()
+    quick.wait_ready("restored", "known")
+    wait_until(lambda: quick.get("secret", "known-mtls") is None, "the time for it has come")
+    quick.apply("restored", usages=["client auth"], secret={"name": "restored-elsewhere"})
+    quick.wait_ready("restored")
+
+    assert before == quick.files("restored-mtls")
+    assert ["restored-elsewhere"] == _names(quick, "restored")
+
+
+def _names(world: World, identity: str) -> list[str]:
+    """List the Secrets that an identity has by its status."""
+    return [one["name"] for one in world.status(identity).get("secrets", ())]
+
+
+def test_annotations_that_somebody_took_off_are_mended(quick: World) -> None:
+    """The status tells that the Secret is the identity's; the certificate stays."""
+    quick.apply("bare")
+    quick.wait_ready("bare")
+    serial = quick.serial("bare")
+    annotations = (quick.get("secret", "bare-mtls") or {})["metadata"]["annotations"]
+    quick.patch("secret", "bare-mtls", {"metadata": {"annotations": dict.fromkeys(annotations)}})
+
+    def is_marked() -> bool:
+        found = (quick.get("secret", "bare-mtls") or {})["metadata"].get("annotations", {})
+        return set(annotations) <= set(found)
+
+    wait_until(is_marked, "they are there again")
+    quick.wait_ready("bare")
+    assert serial == quick.serial("bare")
 
 
 def test_the_secret_of_a_predecessor_is_adopted_from_a_backup(world: World) -> None:
@@ -257,7 +354,7 @@ def test_a_planted_key_is_never_kept(world: World, other: dict[str, Any], files:
     assert planted["tls.key"] != healed["tls.key"]
     assert healed["theirs"] == THEIRS["theirs"]
     assert planted == _secret(world, "other-mtls")["data"]
-    _wait_events(world, "orders", ("Normal", reason))
+    world.wait_events("orders", ("Normal", reason))
 
 
 def test_a_key_that_was_planted_under_suspend_is_not_kept_afterwards(world: World) -> None:
@@ -289,17 +386,17 @@ def test_a_planted_key_is_not_certified_even_if_its_certificate_is_as_asked_for(
     assert planted["tls.key"] != _secret(world, "orders-mtls")["data"]["tls.key"]
 
 
-def test_a_key_is_kept_under_never_when_the_certificate_is_damaged(world: World) -> None:
-    """Another certificate is signed for it."""
+def test_a_key_is_not_kept_under_never_when_the_certificate_is_damaged(world: World) -> None:
+    """Nothing proves any more that it is the one of the certificate that the status records."""
     world.apply("orders", privateKey=NEVER)
     world.wait_ready("orders")
     key, serial = world.files("orders-mtls")["tls.key"], world.serial("orders")
     _patch(world, "orders-mtls", {"data": {"tls.crt": NO_FILE} | THEIRS})
     world.wait_reissued("orders", serial)
 
-    assert key == world.files("orders-mtls")["tls.key"]
+    assert key != world.files("orders-mtls")["tls.key"]
     assert world.files("orders-mtls")["theirs"] == b"yes"
-    _wait_events(world, "orders", ("Normal", "SecretUnreadable"))
+    world.wait_events("orders", ("Normal", "SecretUnreadable"))
 
 
 # Certificates that are not good any more
@@ -319,9 +416,11 @@ def test_another_authority_signs_when_it_is_asked_for(world: World) -> None:
     assert {"theirs"} == {name for name in before if before[name] == after[name]}
     assert _secret(world, "orders-mtls")["metadata"]["labels"]["mutualtls.dev/authority"] == "another"
     assert (world.counted_writes() - counted)["patch", "secrets"] == 1
-    _wait_events(world, "orders", ("Normal", "AuthorityChanged"))
+    world.wait_events("orders", ("Normal", "AuthorityChanged"))
 
 
+@pytest.mark.long
+@pytest.mark.further
 def test_a_certificate_that_expired_while_the_operator_was_away_is_replaced(world: World) -> None:
     """At the start, and the Event says how late it was."""
     world.apply("orders", duration="1m")
@@ -334,7 +433,7 @@ def test_a_certificate_that_expired_while_the_operator_was_away_is_replaced(worl
     world.wait_reissued("orders", serial)
 
     assert world.files("orders-mtls")["theirs"] == b"yes"
-    _wait_events(world, "orders", ("Normal", "Expired"))
+    world.wait_events("orders", ("Normal", "Expired"))
 
 
 def test_an_order_is_obeyed_under_suspend(world: World) -> None:
@@ -347,7 +446,7 @@ def test_an_order_is_obeyed_under_suspend(world: World) -> None:
     world.wait_reissued("orders", serial)
     second = world.serial("orders")
     assert key != world.files("orders-mtls")["tls.key"]
-    _wait_events(world, "orders", ("Normal", "ReissueOrdered"))
+    world.wait_events("orders", ("Normal", "ReissueOrdered"))
 
     world.apply("orders", suspend=True, annotations=order, usages=["client auth"])
     world.wait_reason("orders", "Suspended")
@@ -374,7 +473,7 @@ def test_damage_behind_our_own_name_is_found_by_the_sweep(quick: World, body: di
     _patch(quick, f"{name}-mtls", body, manager="mutualtls-operator")
     quick.wait_reissued(name, serial)
 
-    _wait_events(quick, name, ("Normal", reason))
+    quick.wait_events(name, ("Normal", reason))
 
 
 def test_a_bundle_that_was_changed_behind_our_own_name_is_found_by_the_sweep(quick: World) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster import outside, verify
-from cluster.authority import QUICK, AnAuthority
-from cluster.world import World
-from devtools import handshakes
-from devtools.operators import wait_until
+from devtools.clusters.operators import wait_until
+from devtools.consumers import handshakes
+from support import outside, verify
+from support.authority import QUICK, AnAuthority
+from support.world import World
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def _server_name(world: World, identity: str) -> str:
 
 
 def test_a_root_is_replaced_by_order(world: World, authority: AnAuthority, tmp_path: Path) -> None:
-    """And the keys of the old CAs are deleted; who has the new bundle refuses what they signed."""
+    """The keys of the old CAs are deleted; consumers with the new bundle refuse what they signed."""
     old = world.save_files("orders-mtls", tmp_path / "old")
     authority.rotate()
     wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
@@ -75,12 +75,9 @@ def test_nothing_goes_on_without_an_approval(authority: AnAuthority) -> None:
     authority.rotate()
     for phase in ("Signing", "Retiring"):
         approval = f"mutualtls.dev/approve: {{}}/{phase}"
-        wait_until(
-            lambda: authority.status().get("next", {}).get("waitsFor", "").startswith("the annotation"),
-            "it waits for an approval",
-        )
+        wait_until(lambda: authority.awaited().startswith("waits for the annotation"), "it waits for an approval")
         incoming = authority.fingerprint("root 2")
-        assert f"the annotation {approval.format(incoming)}" == authority.status()["next"]["waitsFor"]
+        assert f"waits for the annotation {approval.format(incoming)}" == authority.awaited()
         authority.order("approve", f"{incoming}/{phase}")
         wait_until(lambda: authority.phase() in {phase, "Stable"}, f"it is {phase}")  # noqa: B023
     authority.wait_phase("Stable")
@@ -105,7 +102,7 @@ def test_a_rotation_is_rolled_back(authority: AnAuthority, phase: str) -> None:
     assert {"root 1": "Active", "issuing 1": "Active"} == authority.states()
     assert {"root.2": ["tls.crt"], "issuing.2": ["tls.crt"]}.items() <= authority.secrets().items()
     wait_until(lambda: {old} == authority.bundle("orders"), "the old one alone is trusted")
-    assert "it names no root that is coming" == authority.refused("roll-back")
+    assert "it names no incoming root" == authority.refused("roll-back")
     assert authority.offered("rotate-root").endswith("/3")
 
 
@@ -120,7 +117,7 @@ def test_a_stolen_issuing_key_takes_the_root_with_it(authority: AnAuthority) -> 
 
 
 def test_an_issuing_ca_is_replaced_by_order(world: World, authority: AnAuthority) -> None:
-    """And with it the certificates; no bundle changes."""
+    """The certificates are replaced with it; no bundle changes."""
     before, serial = authority.bundle("orders"), world.serial("orders")
     authority.order("rotate-issuing", authority.offered("rotate-issuing"))
     world.wait_reissued("orders", serial)
@@ -156,11 +153,18 @@ def _hours(name: str) -> int:
     return int(LIVES[name].removesuffix("h"))
 
 
+def _leave_behind(world: World, authority: AnAuthority) -> None:
+    """Have an identity whose Secret cannot be brought up to date."""
+    world.apply("payments", authority=authority.name)
+    world.wait_ready("payments")
+    world.apply("payments", authority=authority.name, suspend=True)
+    world.freeze("payments-mtls")
+
+
+@pytest.mark.further
 def test_a_phase_that_nobody_waited_for_is_told_with_who_was_left_behind(world: World, authority: AnAuthority) -> None:
     """By a warning; the status names them, too, as long as that phase lasts."""
-    world.apply("payments", authority=authority.name, secret={"deletionPolicy": "Retain"})
-    world.wait_ready("payments")
-    world.kubectl("delete", "mtls", "payments")
+    _leave_behind(world, authority)
     authority.apply(rotation=QUICK | {"approval": "Manual"})
     authority.rotate()
     left = [f"secret {world.namespace}/payments-mtls"]
@@ -172,16 +176,42 @@ def test_a_phase_that_nobody_waited_for_is_told_with_who_was_left_behind(world: 
     wait_until(lambda: told <= set(authority.events()), "both are told")
 
 
+@pytest.mark.further
 def test_what_cannot_be_written_is_waited_for_and_then_excused(world: World, authority: AnAuthority) -> None:
-    """A Secret that its deleted identity left holds a rotation up for the time of laggards, and no longer."""
-    world.apply("payments", authority=authority.name, secret={"deletionPolicy": "Retain"})
-    world.wait_ready("payments")
-    world.kubectl("delete", "mtls", "payments")
+    """One that cannot be changed, of an identity that is suspended, holds a rotation up for the time of laggards."""
+    _leave_behind(world, authority)
     authority.rotate()
     laggard = [f"secret {world.namespace}/payments-mtls"]
     wait_until(lambda: authority.status().get("next", {}).get("laggards") == laggard, "it is waited for", deadline_s=60)
     wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
     authority.wait_phase("Stable")
+
+
+def test_what_no_identity_has_is_named_and_not_waited_for(world: World, authority: AnAuthority) -> None:
+    """A mirror's copy elsewhere, a copy beside it, and a Secret that a deleted identity left: each with all marks."""
+    elsewhere = f"{world.namespace}-mirror"
+    world.client.create("namespace", {"metadata": {"name": elsewhere}})
+    files = world.get("secret", "orders-mtls") or {}
+    for namespace, name in ((elsewhere, "orders-mtls"), (world.namespace, "orders-backup")):
+        marks = {key: files["metadata"][key] for key in ("labels", "annotations")}
+        body = {"metadata": {"name": name} | marks, "type": files["type"], "data": files["data"]}
+        world.client.create("secret", body, namespace=namespace)
+    world.apply("payments", authority=authority.name, secret={"deletionPolicy": "Retain"})
+    world.wait_ready("payments")
+    world.delete("mtls", "payments")
+    authority.apply(rotation=QUICK | {"approval": "Manual", "laggardTimeout": "30m"})
+    authority.rotate()
+    left = [f"{elsewhere}/orders-mtls", f"{world.namespace}/orders-backup", f"{world.namespace}/payments-mtls"]
+    for phase in ("Signing", "Retiring"):
+        wait_until(lambda: authority.awaited().endswith(f"/{phase}"), "all is done", deadline_s=60)  # noqa: B023
+        told = authority.status()["next"]
+        assert (3, sorted(f"secret {key}" for key in left)) == (told.get("skipped"), told.get("skippedNames"))
+        assert [] == [field for field in ("behind", "excused") if field in told]
+        authority.order("approve", authority.offered("approve"))
+    authority.wait_phase("Stable")
+    world.client.delete("namespace", elsewhere)
+
+    assert ("Warning", "LaggardsExcused") not in authority.events()
 
 
 def test_a_root_signs_by_itself(world: World, tmp_path: Path) -> None:
@@ -199,36 +229,36 @@ def test_a_root_signs_by_itself(world: World, tmp_path: Path) -> None:
     assert {"root 2": "Active"} == authority.states()
 
 
+@pytest.mark.further
 def test_an_outside_root_is_taken_and_swapped(world: World, tmp_path: Path) -> None:
     """Through the phases. What cannot be used changes nothing."""
     authority = AnAuthority(world=world, name=f"of-{world.namespace}")
     first, second = outside.make("first"), outside.make("second")
-    authority.put_source(first.files(), tmp_path)
+    authority.put_source(first.files())
     source = {"root": {"secretRef": {"name": f"{authority.name}-source"}}, "trustDomain": "example.com"}
     authority.apply(**source)
     authority.issue("orders")
     assert {first.fingerprint} == authority.bundle("orders")
 
-    authority.put_source(second.files() | {"tls.key": first.files()["tls.key"]}, tmp_path)
-    world.operator.kill()
-    world.operator.start()
+    authority.swap_source(second.files() | {"tls.key": first.files()["tls.key"]})
     wait_until(lambda: authority.condition("Drifted").get("reason") == "SourceInvalid", "the source is refused")
     assert "tls.key is not the key of the first certificate" in authority.condition("Drifted")["message"]
     assert {first.fingerprint} == authority.bundle("orders")
 
-    authority.put_source(second.files(), tmp_path)
+    authority.swap_source(second.files())
     wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
     authority.wait_phase("Stable")
     assert {second.fingerprint} == authority.bundle("orders")
     verify.chain(world.save_files("orders-mtls", tmp_path / "files"), use="client")
 
 
+@pytest.mark.further
 def test_an_outside_intermediate_signs_and_is_swapped(world: World, tmp_path: Path) -> None:
     """Without the key of its root. Another one under that root signs at once, and no bundle changes."""
     authority = AnAuthority(world=world, name=f"of-{world.namespace}")
     root = outside.make("root")
     above = outside.make("above", signer=root)
-    authority.put_source(outside.make("first", signer=above).files(), tmp_path)
+    authority.put_source(outside.make("first", signer=above).files())
     source = {"root": {"secretRef": {"name": f"{authority.name}-source"}}, "trustDomain": "example.com"}
     authority.apply(**source)
     authority.issue("orders")
@@ -237,20 +267,19 @@ def test_an_outside_intermediate_signs_and_is_swapped(world: World, tmp_path: Pa
     verify.chain(world.save_files("orders-mtls", tmp_path / "first"), use="client")
 
     serial = world.serial("orders")
-    authority.put_source(outside.make("second", signer=above).files(), tmp_path)
-    world.operator.kill()
-    world.operator.start()
+    authority.swap_source(outside.make("second", signer=above).files())
     world.wait_reissued("orders", serial)
     assert "Stable" == authority.phase()
     assert {root.fingerprint} == authority.bundle("orders")
     verify.chain(world.save_files("orders-mtls", tmp_path / "second"), use="client")
 
 
+@pytest.mark.further
 def test_the_key_of_an_outside_root_is_taken_elsewhere_and_brought_back(world: World, tmp_path: Path) -> None:
     """With an intermediate under it in its place, it is deleted here. What the source has is copied again when lost."""
     authority = AnAuthority(world=world, name=f"of-{world.namespace}")
     root, with_key = outside.make("root"), ["ca.crt", "tls.crt", "tls.key"]
-    authority.put_source(root.files(), tmp_path)
+    authority.put_source(root.files())
     source = {"root": {"secretRef": {"name": f"{authority.name}-source"}}, "trustDomain": "example.com"}
     authority.apply(issuing={"enabled": False}, **source)
     authority.issue("orders")
@@ -259,7 +288,7 @@ def test_the_key_of_an_outside_root_is_taken_elsewhere_and_brought_back(world: W
         world.operator.kill()
         world.operator.start()
 
-    authority.put_source(outside.make("team", signer=root).files(), tmp_path)
+    authority.put_source(outside.make("team", signer=root).files())
     looked_at_anew()
     wait_until(lambda: {"issuing.1": with_key} == authority.secrets(), "the intermediate is here, and no root")
     authority.issue("payments")
@@ -267,7 +296,7 @@ def test_the_key_of_an_outside_root_is_taken_elsewhere_and_brought_back(world: W
     authority.system("delete", "secret", f"mutualtls-ca.{authority.name}.issuing.1")
     looked_at_anew()
     wait_until(lambda: {"issuing.1": with_key} == authority.secrets(), "the intermediate is copied again")
-    authority.put_source(root.files(), tmp_path)
+    authority.put_source(root.files())
     looked_at_anew()
     wait_until(lambda: "root.1" in authority.secrets(), "the root has its key again")
     authority.issue("billing")
@@ -278,11 +307,12 @@ def test_the_key_of_an_outside_root_is_taken_elsewhere_and_brought_back(world: W
     verify.chain(world.save_files("billing-mtls", tmp_path / "billing"), use="client")
 
 
+@pytest.mark.further
 def test_an_outside_intermediate_survives_a_lost_ledger(world: World, tmp_path: Path) -> None:
-    """And a lost status, while nothing in the spec says any more that it is an outside one: its Secret says it all."""
+    """It survives a lost status, too, and a spec that no longer names it: its Secret says it all."""
     authority = AnAuthority(world=world, name=f"of-{world.namespace}")
     root = outside.make("root")
-    authority.put_source(outside.make("first", signer=outside.make("above", signer=root)).files(), tmp_path)
+    authority.put_source(outside.make("first", signer=outside.make("above", signer=root)).files())
     authority.apply(root={"secretRef": {"name": f"{authority.name}-source"}}, trustDomain="example.com")
     authority.issue("orders")
     serial = world.serial("orders")

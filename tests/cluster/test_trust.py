@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from cluster import outside
-from cluster.authority import AnAuthority
-from cluster.outside import OutsideCA
-from cluster.world import World
-from devtools.operators import wait_until
+from devtools.clusters.operators import wait_until
+from mutualtls.core.pki import certificates
+from mutualtls.core.pki.issue import CA
+from support import outside, strangers
+from support.authority import AnAuthority
+from support.outside import OutsideCA
+from support.world import World
 
 NAME = "bundle.of.ours"
 SELECTED = "mesh"
@@ -83,34 +85,77 @@ def test_a_new_namespace_has_the_bundle_from_its_beginning(world: World, authori
     world.cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def _dropped(world: World, authority: AnAuthority) -> None:  # noqa: ARG001 - each is told the same
-    authority.apply()
+def _dropped(world: World, authority: AnAuthority, after: str) -> None:  # noqa: ARG001 - each is told the same
+    authority.apply(trust={"removeAfter": after})
 
 
-def _renamed(world: World, authority: AnAuthority) -> None:
-    trust = _trust(world)
+def _renamed(world: World, authority: AnAuthority, after: str) -> None:
+    trust = _trust(world, removeAfter=after)
     trust["configMap"]["name"] = "another"
     authority.apply(trust=trust)
     wait_until(lambda: _data(world, "another"), "it has another")
 
 
-def _deselected(world: World, authority: AnAuthority) -> None:  # noqa: ARG001 - the same
+def _deselected(world: World, authority: AnAuthority, after: str) -> None:
+    authority.apply(trust=_trust(world, removeAfter=after))
     _deselect(world)
 
 
-def _deleted(world: World, authority: AnAuthority) -> None:
-    world.kubectl("delete", "mtls", "--all")
-    world.kubectl("delete", "mtlsca", authority.name)
+def _noted(world: World) -> str:
+    """Read what the annotation of the ConfigMap says of it."""
+    metadata = (world.get("configmap", NAME) or {})["metadata"]
+    return str(metadata["annotations"]["mutualtls.dev/published"])
 
 
-@pytest.mark.parametrize("what", [_deselected, _dropped, _renamed, _deleted])
-def test_what_is_not_wanted_any_more_is_removed(world: World, authority: AnAuthority, what: Any) -> None:
-    """As its namespace is not selected, the spec asks for none or for another, or the authority is gone."""
+def _uid(world: World) -> str:
+    return str((world.get("configmap", NAME) or {})["metadata"]["uid"])
+
+
+@pytest.mark.parametrize(
+    "what", [_deselected, *(pytest.param(what, marks=pytest.mark.further) for what in (_dropped, _renamed))]
+)
+def test_what_is_not_asked_for_any_more_stays_current_and_goes_later(
+    world: World, authority: AnAuthority, what: Any
+) -> None:
+    """As its namespace is not selected, or the spec asks for none or for another."""
     _select(world)
     _wait_written(authority)
-    what(world, authority)
+    what(world, authority, "1h")
+    wait_until(lambda: "surplusSince" in _noted(world), "it is told in it")
+    authority.rotate()
+    wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
+    wait_until(lambda: _data(world).get("ca.crt") == _bundle(authority), "it is kept current")
 
+    what(world, authority, "1s")
     wait_until(lambda: not _data(world), "it is removed")
+
+
+def test_one_that_is_asked_for_again_stays(world: World, authority: AnAuthority) -> None:
+    """Nothing is left of that it was to go."""
+    _select(world)
+    _wait_written(authority)
+    _deselect(world)
+    wait_until(lambda: "surplusSince" in _noted(world), "it is to go")
+    _select(world)
+    wait_until(lambda: "surplusSince" not in _noted(world), "it stays")
+
+
+def test_the_copies_of_an_authority_that_is_deleted_stay(world: World, authority: AnAuthority) -> None:
+    """Who mounts them starts as before, and one of its name takes them up again."""
+    _select(world)
+    wanted = _wait_written(authority)
+    uid = _uid(world)
+    world.delete_all("mtls")
+    for _ in range(4):
+        world.delete("mtlsca", authority.name)
+        wait_until(lambda: world.get("mtlsca", authority.name) is None, "the authority is gone")
+        authority.apply(trust=_trust(world))
+        wait_until(lambda: authority.condition("Ready").get("status") == "True", "the authority signs")
+
+    assert ("Warning", "BundlesOrphaned") in authority.events()
+    assert wanted == _data(world)["ca.crt"]
+    assert uid == _uid(world)
+    assert f"mutualtls.dev:{authority.name}:bundle" in world.cluster.kubectl("get", "clustertrustbundles")
 
 
 DAMAGE = [
@@ -165,9 +210,9 @@ def test_one_that_is_overwritten_again_and_again_is_left_alone_for_a_while(
     for count in range(3):
         world.kubectl("patch", "configmap", NAME, "--type=merge", f'--patch={{"data": {{"ca.crt": "{count}"}}}}')
         _wait_written(authority)
-    world.kubectl("patch", "configmap", NAME, "--type=merge", '--patch={"data": {"ca.crt": "at last"}}')
+    world.patch("configmap", NAME, {"data": {"ca.crt": "at last"}})
 
-    wait_until(lambda: world.operator.logged("a bundle is overwritten again and again"), "it is said")
+    wait_until(lambda: world.operator.logged("bundle is overwritten repeatedly"), "it is said")
     assert "at last" == _data(world)["ca.crt"]
 
 
@@ -182,7 +227,7 @@ def test_one_of_somebody_else_is_left_alone_and_told(world: World, authority: An
     assert ("BundleConflict", True) == (told["reason"], f"configmap {world.namespace}/{NAME};" in told["message"])
     wait_until(lambda: ("Warning", "BundleConflict") in authority.events(), "an Event tells of it")
 
-    world.kubectl("delete", "configmap", NAME)
+    world.delete("configmap", NAME)
     _wait_written(authority)
     wait_until(lambda: authority.condition("Conflicting")["status"] == "False", "it is not told any more")
 
@@ -196,7 +241,7 @@ def test_of_two_authorities_the_second_waits(world: World, authority: AnAuthorit
     wait_until(lambda: second.condition("Conflicting").get("status") == "True", "it is told")
     assert first == _data(world)["ca.crt"]
 
-    authority.apply()
+    authority.apply(trust={"removeAfter": "1s"})
     wait_until(lambda: _data(world).get("ca.crt", first) != first, "the second has it")
     second.apply()
 
@@ -214,6 +259,7 @@ def test_a_bundle_follows_the_rotation_of_the_root(world: World, authority: AnAu
     assert 1 == _data(world)["ca.crt"].count("BEGIN CERTIFICATE")
 
 
+@pytest.mark.further
 def test_one_that_cannot_be_written_is_waited_for(world: World, authority: AnAuthority) -> None:
     """By its name, and for no longer than for anything else."""
     world.kubectl("create", "configmap", NAME, "--from-literal=ca.crt=theirs")
@@ -248,9 +294,10 @@ def test_what_went_wrong_while_it_was_away_is_mended_at_its_start(world: World, 
     _select(world)
     _wait_written(authority)
     world.operator.kill()
-    world.kubectl("patch", "configmap", NAME, "--type=merge", '--patch={"data": {"ca.crt": "none"}}')
+    world.patch("configmap", NAME, {"data": {"ca.crt": "none"}})
     world.operator.start()
     _wait_written(authority)
+    authority.apply(trust=_trust(world, removeAfter="1s"))
     world.operator.kill()
     _deselect(world)
     world.operator.start()
@@ -271,9 +318,9 @@ def test_the_bundle_is_a_clustertrustbundle(authority: AnAuthority) -> None:
     """Of the authority's signer; it is healed, and removed when it is not asked for any more."""
     wanted = {"signerName": f"mutualtls.dev/{authority.name}", "trustBundle": _bundle(authority)}
     wait_until(lambda: _trust_bundle(authority) == wanted, "it is there")
-    authority.world.kubectl("delete", "clustertrustbundle", f"mutualtls.dev:{authority.name}:bundle")
+    authority.world.delete("clustertrustbundle", f"mutualtls.dev:{authority.name}:bundle")
     wait_until(lambda: _trust_bundle(authority) == wanted, "it is healed")
-    authority.apply(trust={"clusterTrustBundle": False})
+    authority.apply(trust={"clusterTrustBundle": False, "removeAfter": "1s"})
 
     wait_until(lambda: not _trust_bundle(authority), "it is removed")
 
@@ -327,6 +374,61 @@ def test_roots_of_others_are_trusted_everywhere(
     wait_until(lambda: authority.bundle("orders") == {authority.fingerprint("root 1")}, "they are not trusted any more")
 
 
+def test_a_root_that_a_place_cannot_hold_is_left_out_there(
+    trusting: tuple[AnAuthority, OutsideCA], tmp_path: Path
+) -> None:
+    """It is in every ca.crt, keeps no other root out, is named, and holds no rotation up."""
+    authority, other = trusting
+    odd, good = certificates.to_pem(strangers.roots()["brainpool"].certificate).decode(), outside.make("good")
+    _put_roots(authority, odd + _pem(other) + _pem(good), tmp_path)
+    wait_until(lambda: good.fingerprint in authority.bundle("orders"), "they are trusted")
+    wanted = _wait_written(authority)
+    wait_until(lambda: _pem(good) in _trust_bundle(authority).get("trustBundle", ""), "it is the ClusterTrustBundle")
+    assert odd in wanted
+    assert wanted.replace(odd, "") == _trust_bundle(authority)["trustBundle"]
+    wait_until(lambda: authority.condition("Drifted").get("reason") == "SourceWarning", "it is told")
+    said = "left out of the ClusterTrustBundle: CN=B has a key on the curve brainpoolP256r1, which Go does not know"
+    assert said in authority.condition("Drifted")["message"]
+
+    authority.rotate()
+    wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
+    authority.wait_phase("Stable")
+    assert [] == [one for one in authority.events() if one[1] == "LaggardsExcused"]
+
+
+def test_which_roots_a_clustertrustbundle_holds(world: World) -> None:
+    """The API server says what it takes: what we do not leave out, and nothing else."""
+
+    def body(number: int, root: CA) -> dict[str, Any]:
+        metadata = {"name": f"example.com:of:{number}"}
+        spec = {"signerName": "example.com/of", "trustBundle": certificates.to_pem(root.certificate).decode()}
+        head = {"apiVersion": "certificates.k8s.io/v1", "kind": "ClusterTrustBundle"}
+        return head | {"metadata": metadata, "spec": spec}
+
+    roots = strangers.roots()
+    items = [body(number, root) for number, root in enumerate(roots.values())]
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    create = ("create", "--dry-run=server", "--output=name", "--filename=-")
+    said = world.cluster.kubectl(*create, stdin=listed, check=False)
+
+    held = {
+        name for number, name in enumerate(roots) if f"bundle.certificates.k8s.io/example.com:of:{number}\n" in said
+    }
+    assert roots.keys() - strangers.NOT_READ_BY_GO == held
+
+
+def test_roots_that_are_no_text_are_read(world: World, trusting: tuple[AnAuthority, OutsideCA], tmp_path: Path) -> None:
+    """Kubectl puts a file that is no UTF-8 into binaryData."""
+    authority, _ = trusting
+    new = outside.make("new")
+    (tmp_path / "ca.crt").write_bytes(b"M\xfcller's:\n" + _pem(new).encode())
+    made = ("create", "configmap", _roots_of(authority), f"--from-file={tmp_path / 'ca.crt'}", "--dry-run=client")
+    authority.system("replace", "--filename=-", stdin=authority.system(*made, "--output=yaml"))
+    world.kubectl("annotate", "mtlsca", authority.name, "looked-at=1", "--overwrite")
+
+    wait_until(lambda: new.fingerprint in authority.bundle("orders"), "it is trusted")
+
+
 def _vanished(authority: AnAuthority, folder: Path) -> str:  # noqa: ARG001 - each is told the same
     authority.system("delete", "configmap", _roots_of(authority))
     authority.world.kubectl("annotate", "mtlsca", authority.name, "looked-at=2", "--overwrite")
@@ -348,7 +450,7 @@ def _with_key(authority: AnAuthority, folder: Path) -> str:
 def test_roots_that_cannot_be_used_change_nothing(
     world: World, trusting: tuple[AnAuthority, OutsideCA], tmp_path: Path, what: Any
 ) -> None:
-    """Also after a start; it is told why."""
+    """This holds after a restart as well; the condition says why."""
     authority, _ = trusting
     before = authority.bundle("orders")
     said = what(authority, tmp_path)

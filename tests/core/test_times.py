@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from core.builders import DAY, HOUR, MINUTE, NOW, SECOND
 from mutualtls.core import times
 from mutualtls.core.times import Validity
+from support.builders import DAY, HOUR, MINUTE, NOW, SECOND
 
 LIFE = Validity(not_before=NOW - times.BACKDATE, not_after=NOW + 24 * HOUR)
 CA_LIFE = Validity(not_before=NOW - 2 * MINUTE, not_after=NOW + 10 * HOUR)
@@ -48,7 +48,7 @@ def test_durations_are_read(text: str, duration: timedelta) -> None:
     ],
 )
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    """With the text in the message, so that its writer finds it."""
+    """The message has the text, so that its writer finds it."""
     with pytest.raises(ValueError, match="not a duration such as 24h or 1h30m: ") as error:
         times.parse_duration(text)
 
@@ -66,12 +66,12 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     ],
 )
 def test_durations_are_written(duration: timedelta, text: str) -> None:
-    """In the form that is read, without parts that are zero."""
+    """They have the form that is read, without parts that are zero."""
     assert text == times.format_duration(duration)
 
 
 def test_moments_are_written_in_utc_without_fractions() -> None:
-    """As the API server writes them, whatever zone they come in."""
+    """The API server writes them this way; the zone of the input does not matter."""
     moment = datetime(2026, 1, 2, 4, 4, 5, 999_999, tzinfo=timezone(HOUR))
 
     assert times.rfc3339(moment) == "2026-01-02T03:04:05Z"
@@ -148,7 +148,7 @@ def test_a_long_renew_before_does_not_renew_for_ever() -> None:
     ],
 )
 def test_a_leaf_that_its_ca_cut_short_is_not_renewed_before_it_is_valid(left: timedelta) -> None:
-    """However long before its end it is to be renewed."""
+    """It does not matter how long before its end it is to be renewed."""
     life = Validity(not_before=NOW - times.BACKDATE, not_after=NOW + left)
 
     assert life.not_before == renewal(8 * HOUR, life=life)
@@ -163,7 +163,7 @@ def test_a_leaf_that_its_ca_cut_short_is_not_renewed_before_it_is_valid(left: ti
     ],
 )
 def test_durations_are_in_ascii_digits(text: str) -> None:
-    """As the pattern in the schema has them."""
+    """The pattern in the schema says the same."""
     with pytest.raises(ValueError, match="not a duration"):
         times.parse_duration(text)
 
@@ -177,14 +177,14 @@ def test_durations_are_in_ascii_digits(text: str) -> None:
     ],
 )
 def test_a_renewal_must_gain_a_tenth_of_the_duration(gain: timedelta, *, is_enough: bool) -> None:
-    """Or the last hours of a CA would see one renewal after the other."""
+    """Otherwise the last hours of a CA would see one renewal after the other."""
     assert is_enough is times.gains_enough(NOW, NOW + gain, duration=DAY)
 
 
 def test_turns_come_once_a_period_at_a_moment_of_their_own() -> None:
     """Whenever one asks, so that a restart moves none."""
-    turns = {times.last_turn(NOW + minute * MINUTE, every=DAY, of="a") for minute in range(0, 24 * 60, 10)}
-    others = {times.last_turn(NOW, every=DAY, of=f"uid-{number}") for number in range(100)}
+    turns = {times.last_sweep_slot(NOW + minute * MINUTE, every=DAY, of="a") for minute in range(0, 24 * 60, 10)}
+    others = {times.last_sweep_slot(NOW, every=DAY, of=f"uid-{number}") for number in range(100)}
 
     assert len(turns) == 2
     assert max(turns) - min(turns) == DAY
@@ -204,3 +204,8 @@ def test_turns_come_once_a_period_at_a_moment_of_their_own() -> None:
 def test_since_when_a_write_counts(since: datetime | None, expected: datetime | None) -> None:
     """Never from before it was made."""
     assert expected == times.landed(since, NOW)
+
+
+def test_a_renewal_presses_two_thirds_into_its_time() -> None:
+    """Between the moment at which it was due and the end."""
+    assert NOW + 2 * HOUR == times.pressing(NOW, NOW + 3 * HOUR)

@@ -12,18 +12,13 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from devtools import clusters, operators
+from devtools.clusters import clusters, operators
 from interop import program
 from interop.program import Program, Run
 from interop.programs import PROGRAMS
 from interop.shop import Shop
 
 _RUNS = pytest.StashKey[list[Run]]()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let CI demand all programs."""
-    parser.addoption("--all-programs", action="store_true", help="fail where a program is missing")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

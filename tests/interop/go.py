@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from devtools import programs
+from devtools.machine import programs
 from interop.program import EXAMPLES
 from interop.written import Written
 

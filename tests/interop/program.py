@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from devtools import handshakes, mounts, ports, processes
-from devtools.operators import wait_until
-from devtools.processes import Process
+from devtools.clusters.operators import wait_until
+from devtools.consumers import handshakes, mounts
+from devtools.machine import guard, ports, processes
+from devtools.machine.processes import Process
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MOUNT = "/var/run/mtls"
@@ -140,6 +141,7 @@ class Program(abc.ABC):
         log = folder / "server.log"
         command, variables = self.command(port, files, folder)
         process = processes.start(command, log=log, environment=environment() | variables)
+        guard.tie(process)
         try:
             wait_until(
                 lambda: _listens(port) or not process.is_alive(), f"{self.example} listens: {log}", deadline_s=60

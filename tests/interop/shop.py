@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 import yaml
 from cryptography import x509
 
-from devtools import mounts
-from devtools.clusters import Cluster
-from devtools.operators import wait_until
+from devtools.clusters import client
+from devtools.clusters.clusters import Cluster
+from devtools.clusters.operators import wait_until
+from devtools.consumers import mounts
 from interop import program
 from interop.program import EXAMPLES
 
@@ -74,14 +74,16 @@ class Shop:
     def reissue(self, identity: str) -> None:
         """Order a new key and certificate, and return when the Secret has them."""
         old = self._serial_number(identity)
-        self._kubectl("annotate", "--overwrite", f"mtls/{identity}", f"mutualtls.dev/reissue={old}")
+        reissue = {"metadata": {"annotations": {"mutualtls.dev/reissue": old}}}
+        client.admin(self.cluster).patch("mtls", identity, reissue, namespace=_NAMESPACE)
         wait_until(lambda: self._serial_number(identity) != old, f"{identity} has a new certificate")
 
     def _serial_number(self, identity: str) -> str:
         return str(self._get("mtls", identity)["status"]["certificate"]["serialNumber"])
 
     def _get(self, kind: str, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._kubectl("get", kind, name, "--output=json"))
+        found = client.admin(self.cluster).get(kind, name, namespace=_NAMESPACE)
+        assert found is not None
         return found
 
     def _kubectl(self, *arguments: str, stdin: str | None = None) -> str:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from devtools import handshakes, processes
+from devtools.consumers import handshakes
+from devtools.machine import processes
 from interop import program
 from interop.program import ADDRESS, Program, RefusedError, Service, Tally
 

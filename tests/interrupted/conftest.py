@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from interrupted import scenes
-from interrupted.scenes import Scene
+from support import scenes
+from support.scenes import Scene
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,10 @@ import itertools
 import json
 from datetime import UTC, datetime, timedelta
 
-from cluster.world import World
-from devtools.operators import wait_until
-from interrupted.scenes import Scene, authority_and_identity, prepared
+from devtools.clusters.operators import NAMESPACE, wait_until
+from support.authority import AnAuthority
+from support.scenes import Scene, authority_and_identity, prepared
+from support.world import World
 
 GONE_FOR = 12
 """More tries than one object is given at once."""
@@ -20,7 +21,7 @@ def test_what_happens_while_a_watch_is_cut_is_seen_afterwards(scene: Scene) -> N
     prepared(world)
     serial = world.serial("orders")
     scene.proxy.cut_watches()
-    world.kubectl("delete", "secret", "orders-mtls")
+    world.delete("secret", "orders-mtls")
     world.apply("billing", authority=world.namespace)
     scene.proxy.cut_watches()
     world.wait_reissued("orders", serial)
@@ -61,7 +62,7 @@ def test_a_mend_that_fails_again_and_again_is_no_contest(scene: Scene) -> None:
     prepared(world)
     wanted = world.files("orders-mtls")["ca.crt"]
     scene.proxy.answer("PATCH", "/secrets/orders-mtls", status=502, reason="BadGateway", times=4)
-    world.kubectl("patch", "secret", "orders-mtls", "--type=merge", '--patch={"data": {"ca.crt": "bm9uZQ=="}}')
+    world.patch("secret", "orders-mtls", {"data": {"ca.crt": "bm9uZQ=="}})
 
     wait_until(lambda: world.files("orders-mtls")["ca.crt"] == wanted, "the bundle is mended")
     world.wait_ready("orders")
@@ -76,6 +77,24 @@ def test_a_ca_is_made_in_spite_of_refused_writes(scene: Scene) -> None:
     world.wait_ready("orders")
 
     assert ["issuing.1", "root.1"] == scene.cas(world)
+
+
+def test_an_authority_whose_spec_cannot_be_kept_signs_all_the_same(scene: Scene) -> None:
+    """A quota must not stop who would only be helped later, as after an upgrade; it is kept as soon as it can be."""
+    world = scene.world()
+    prepared(world)
+    name = f"mutualtls-ledger.{world.namespace}.spec"
+    scene.operator.stop()
+    world.client.delete("configmap", name, namespace=NAMESPACE)
+    scene.proxy.answer("POST", "/configmaps", status=403, reason="Forbidden", times=1000)
+    scene.operator.start()
+    world.apply("billing", authority=world.namespace)
+    world.wait_ready("billing")
+    assert world.client.get("configmap", name, namespace=NAMESPACE) is None
+
+    scene.proxy.mend()
+    world.client.patch("mtlsca", world.namespace, {"metadata": {"annotations": {"example.com/look": "again"}}})
+    wait_until(lambda: world.client.get("configmap", name, namespace=NAMESPACE), "the spec is kept")
 
 
 def test_a_namespace_that_is_gone_before_its_watch_says_so_is_no_programming_error(scene: Scene) -> None:
@@ -130,7 +149,7 @@ def test_nothing_is_signed_by_a_wrong_clock(scene: Scene) -> None:
         assert world.get("secret", "billing-mtls") is None
 
         scene.proxy.shift_clock(timedelta())
-        _look_at(world, "Signing")
+        _look_at(world, "Active")
         world.wait_ready("billing")
 
 
@@ -141,20 +160,22 @@ def test_a_bundle_that_is_written_by_a_clock_that_is_behind_counts_from_the_api_
     wanted = world.files("orders-mtls")["ca.crt"]
     scene.proxy.shift_clock(timedelta(hours=1))
     _look_at(world, "ClockSkew")
-    world.kubectl("patch", "secret", "orders-mtls", "--type=merge", '--patch={"data": {"ca.crt": "bm9uZQ=="}}')
+    world.patch("secret", "orders-mtls", {"data": {"ca.crt": "bm9uZQ=="}})
     wait_until(lambda: world.files("orders-mtls")["ca.crt"] == wanted, "the bundle is mended")
 
     noted = json.loads((world.get("secret", "orders-mtls") or {})["metadata"]["annotations"]["mutualtls.dev/facts"])
     assert datetime.fromisoformat(noted["bundleSince"]) > datetime.now(UTC) + timedelta(minutes=50)
+    scene.proxy.shift_clock(timedelta())
+    _look_at(world, "Active")  # or the next test would begin with an operator that waits for its clock
 
 
 def _look_at(world: World, reason: str) -> None:
     """Have the operator look at the authority, by which it compares clocks, until it has found something."""
-    get = ("get", "mtlsca", world.namespace, '--output=jsonpath={.status.conditions[?(@.type=="Ready")].reason}')
+    authority = AnAuthority(world=world, name=world.namespace)
     looks = itertools.count()
 
     def is_found() -> bool:
-        world.kubectl("annotate", "mtlsca", world.namespace, f"look={reason}-{next(looks)}", "--overwrite")
-        return world.kubectl(*get) == reason
+        authority.annotate("look", f"{reason}-{next(looks)}")
+        return bool(authority.condition("Ready").get("reason") == reason)
 
     wait_until(is_found, f"the authority is {reason}")

@@ -7,26 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from interrupted import scenes
-from interrupted.scenes import Scene
-from rotation import runs
+from support import runs, scenes
+from support.scenes import Scene
 
-_EVERY_WRITE = "--every-write"
 _HANDSHAKES = "handshakes"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let CI kill the operator at every write."""
-    parser.addoption(_EVERY_WRITE, action="store_true", help="kill the operator at every write, not at one of a phase")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only `--every-write` asks for."""
-    if config.getoption(_EVERY_WRITE):
-        return
-    left_out = [item for item in items if item.get_closest_marker("every_write")]
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

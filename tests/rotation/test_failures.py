@@ -16,10 +16,11 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from cluster import outside
-from devtools.operators import Operator, wait_until
-from interrupted.scenes import Scene
-from rotation import runs
+import pytest
+
+from devtools.clusters.operators import Operator, wait_until
+from support import outside, runs
+from support.scenes import Scene
 
 
 def test_1_two_operators_that_do_the_same_spoil_nothing(scene: Scene, tmp_path: Path) -> None:
@@ -40,13 +41,14 @@ def test_1_two_operators_that_do_the_same_spoil_nothing(scene: Scene, tmp_path: 
             second.stop()
 
 
+@pytest.mark.further
 def test_5_a_program_that_never_reads_its_files_again_fails_alone(scene: Scene, tmp_path: Path) -> None:
     """It is outside of the promise. What talks to it fails with it, and nothing else."""
     with runs.running(scene, tmp_path) as run:
         run.join("deaf", delay_s=3600)
         run.rotate()
         run.wait_replaced()
-        assert run.fleet.failures()
+        wait_until(run.fleet.failures, "its handshakes fail")
 
         run.but |= {"deaf": 0.0}
         run.judge()
@@ -58,19 +60,21 @@ def test_6_an_authority_that_is_made_again_in_the_middle_goes_on(scene: Scene, t
         run.rotate()
         run.approve("Signing")
         run.wait_issued_under("root 2")
-        run.world.kubectl("delete", "mtlsca", run.authority.name)
+        run.world.delete("mtlsca", run.authority.name)
         run.change_rotation(approval="Automatic")
         run.wait_replaced()
         run.judge()
 
 
+@pytest.mark.further
+@pytest.mark.long
 def test_10_an_outside_ca_that_has_ended_is_replaced_by_another(scene: Scene, tmp_path: Path) -> None:
     """Nothing could be signed meanwhile; nobody has to delete anything."""
     first, second = outside.make("first", life=timedelta(seconds=40)), outside.make("second")
     with runs.running(scene, tmp_path, source=first) as run:
         run.excuse(*runs.FEW)
         wait_until(lambda: run.authority.condition("Ready").get("status") == "False", "it has ended", deadline_s=90)
-        run.authority.put_source(second.files(), tmp_path)
+        run.authority.swap_source(second.files())
         run.wait_replaced(deadline_s=120)
         run.world.wait_ready(*runs.FEW)
         run.judge()

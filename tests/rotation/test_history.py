@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rotation.history import CAKept, Carried, Leaf, Ledger, Seen, Terms, violations
+from support.history import CAKept, Carried, Leaf, Ledger, Seen, Terms, violations
 
 TERMS = Terms(soak_s=10, outlives=False)
 A, B = "aaaaaa", "bbbbbb"
@@ -93,7 +93,7 @@ def test_under_after_expiry_a_certificate_counts_until_it_ends() -> None:
 
 
 def test_who_is_excused_is_not_judged() -> None:
-    """Neither the bundle nor the certificate of it counts."""
+    """Its bundle and its certificate do not count."""
     behind = [*GOOD[:3], _secret(10, leaf=A, bundle="ab"), _secret(20, leaf=B, bundle="ab")]
     assert [] != violations(behind, TERMS)
     assert [] == violations(behind, TERMS.without({"billing"}))

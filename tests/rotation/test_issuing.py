@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from devtools.operators import wait_until
-from interrupted.scenes import Scene
-from rotation import runs
+import pytest
+
+from devtools.clusters.operators import wait_until
+from support import runs
+from support.scenes import Scene
 
 
 def test_renewals_are_not_noticed(scene: Scene, tmp_path: Path) -> None:
@@ -19,6 +21,8 @@ def test_renewals_are_not_noticed(scene: Scene, tmp_path: Path) -> None:
         run.judge()
 
 
+@pytest.mark.long
+@pytest.mark.further
 def test_an_issuing_ca_at_half_its_life_is_replaced_unnoticed(scene: Scene, tmp_path: Path) -> None:
     """Two minutes long, so that it happens within one; no bundle changes."""
     with runs.running(scene, tmp_path, issuing={"duration": "2m"}, leaf=runs.MINUTES) as run:
@@ -29,7 +33,7 @@ def test_an_issuing_ca_at_half_its_life_is_replaced_unnoticed(scene: Scene, tmp_
 
 
 def test_an_issuing_ca_is_replaced_by_order_unnoticed(scene: Scene, tmp_path: Path) -> None:
-    """And with it all certificates, at once; no bundle changes."""
+    """All certificates are replaced with it, at once; no bundle changes."""
     with runs.running(scene, tmp_path) as run:
         run.authority.order("rotate-issuing", run.authority.offered("rotate-issuing"))
         run.wait_issued_by("issuing 2")
@@ -38,6 +42,7 @@ def test_an_issuing_ca_is_replaced_by_order_unnoticed(scene: Scene, tmp_path: Pa
         assert {"issuing 2": "Active", "root 1": "Active"}.items() <= run.authority.states().items()
 
 
+@pytest.mark.further
 def test_a_lost_issuing_ca_is_replaced_unnoticed(scene: Scene, tmp_path: Path) -> None:
     """By itself, under the same root."""
     with runs.running(scene, tmp_path) as run:

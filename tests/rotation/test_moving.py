@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cluster import outside
-from cluster.outside import OutsideCA
-from devtools import handshakes
-from devtools.fleet import projected
-from devtools.operators import wait_until
-from interrupted.scenes import Scene
-from mutualtls.core import issue, keys, times
-from mutualtls.core.identity import Encoding, Usage
-from mutualtls.core.issue import CA
-from mutualtls.core.names import Names
-from rotation import runs
-from rotation.runs import Run
+from devtools.clusters.operators import wait_until
+from devtools.consumers import handshakes
+from devtools.consumers.fleet import projected
+from mutualtls.core import times
+from mutualtls.core.api.algorithms import Encoding, Usage
+from mutualtls.core.names.names import Names
+from mutualtls.core.pki import certificates, issue, keys
+from mutualtls.core.pki.issue import CA
+from support import outside, runs
+from support.outside import OutsideCA
+from support.runs import Run
+from support.scenes import Scene
 
 ROOTS = "old-roots"
 
@@ -71,7 +71,7 @@ def _issue_by_other(run: Run, name: str, other: OutsideCA) -> None:
     )
     files = {
         "tls.key": keys.to_pem(key, Encoding.PKCS8),
-        "tls.crt": issue.to_pem(leaf),
+        "tls.crt": certificates.to_pem(leaf),
         "ca.crt": other.files()["ca.crt"],
     }
     data = {file: base64.b64encode(content).decode() for file, content in files.items()}

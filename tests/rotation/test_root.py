@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import hashes
 
-from cluster import outside
-from devtools import handshakes, mounts
-from devtools.operators import wait_until
-from interrupted.scenes import Scene
-from rotation import runs
-from rotation.runs import Run
+from devtools.clusters.operators import wait_until
+from devtools.consumers import handshakes, mounts
+from support import outside, runs
+from support.runs import Run
+from support.scenes import Scene
 
 _UNKNOWN_CA = "unable to get local issuer certificate"
 
@@ -30,6 +29,7 @@ def test_a_root_is_replaced_unnoticed(scene: Scene, tmp_path: Path) -> None:
         _expect_refused(run, old)
 
 
+@pytest.mark.long
 def test_a_root_is_replaced_after_its_last_certificate_has_ended(scene: Scene, tmp_path: Path) -> None:
     """AfterExpiry, with certificates of a minute: none is taken back, each is renewed when its time comes."""
     with runs.running(scene, tmp_path, leaf=runs.MINUTES, rotation={"retire": "AfterExpiry"}) as run:
@@ -41,7 +41,7 @@ def test_a_root_is_replaced_after_its_last_certificate_has_ended(scene: Scene, t
         _expect_refused(run, old)
 
 
-@pytest.mark.parametrize("phase", ["Publishing", "Signing"])
+@pytest.mark.parametrize("phase", [pytest.param("Publishing", marks=pytest.mark.further), "Signing"])
 def test_a_rotation_is_rolled_back_unnoticed(scene: Scene, tmp_path: Path, phase: str) -> None:
     """The old root goes on; another rotation works."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
@@ -63,6 +63,7 @@ def test_a_rotation_is_rolled_back_unnoticed(scene: Scene, tmp_path: Path, phase
         run.judge()
 
 
+@pytest.mark.further
 def test_from_retiring_there_is_no_way_back(scene: Scene, tmp_path: Path) -> None:
     """The order is listed as not applicable, and the rotation goes on."""
     with runs.running(scene, tmp_path) as run:
@@ -77,9 +78,9 @@ def test_from_retiring_there_is_no_way_back(scene: Scene, tmp_path: Path) -> Non
         run.judge()
 
 
-@pytest.mark.parametrize("ca", ["root 1", "issuing 1"])
+@pytest.mark.parametrize("ca", ["root 1", pytest.param("issuing 1", marks=pytest.mark.further)])
 def test_a_stolen_key_is_out_of_trust_unnoticed(scene: Scene, tmp_path: Path, ca: str) -> None:
-    """Whichever of both, the root is replaced: at once, without an approval, and its certificates are taken back."""
+    """For either key the root is replaced at once, without an approval, and so are its certificates."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual", "retire": "AfterExpiry"}) as run:
         run.terms = run.terms.after_replacement()
         old = mounts.update(tmp_path / "old", run.world.files("orders-mtls"))
@@ -90,6 +91,7 @@ def test_a_stolen_key_is_out_of_trust_unnoticed(scene: Scene, tmp_path: Path, ca
         _expect_refused(run, old)
 
 
+@pytest.mark.further
 def test_a_stolen_key_is_out_of_trust_in_time(scene: Scene, tmp_path: Path) -> None:
     """By the moment that the order names, though a Secret cannot be brought up to date and would be waited for."""
     with runs.running(scene, tmp_path, rotation={"laggardTimeout": "10m"}) as run:
@@ -102,12 +104,13 @@ def test_a_stolen_key_is_out_of_trust_in_time(scene: Scene, tmp_path: Path) -> N
         assert datetime.now(UTC) < by + timedelta(seconds=15)
 
 
+@pytest.mark.further
 def test_an_outside_root_is_swapped_unnoticed(scene: Scene, tmp_path: Path) -> None:
     """Another CA is put into the Secret that `root.secretRef` names."""
     first, second = outside.make("first"), outside.make("second")
     with runs.running(scene, tmp_path, source=first) as run:
         old = mounts.update(tmp_path / "old", run.world.files("orders-mtls"))
-        run.authority.put_source(second.files(), tmp_path)
+        run.authority.put_source(second.files())
         run.wait_replaced(deadline_s=120)
         run.judge()
         _expect_refused(run, old)
@@ -115,12 +118,13 @@ def test_an_outside_root_is_swapped_unnoticed(scene: Scene, tmp_path: Path) -> N
         assert {second.fingerprint} == run.authority.bundle("orders")
 
 
+@pytest.mark.further
 def test_an_outside_intermediate_under_another_root_is_swapped_unnoticed(scene: Scene, tmp_path: Path) -> None:
     """The keys of both roots are elsewhere."""
     first, second = (outside.make(name, signer=outside.make(f"{name} root")) for name in ("first", "second"))
     with runs.running(scene, tmp_path, source=first) as run:
         old = mounts.update(tmp_path / "old", run.world.files("orders-mtls"))
-        run.authority.put_source(second.files(), tmp_path)
+        run.authority.swap_source(second.files())
         run.wait_replaced(deadline_s=120)
         run.judge()
         _expect_refused(run, old)
@@ -128,11 +132,12 @@ def test_an_outside_intermediate_under_another_root_is_swapped_unnoticed(scene: 
         assert {second.above[-1].fingerprint(hashes.SHA256()).hex()} == run.authority.bundle("orders")
 
 
+@pytest.mark.further
 def test_an_outside_root_is_followed_unnoticed_by_an_intermediate_under_it(scene: Scene, tmp_path: Path) -> None:
     """Its key is taken elsewhere: no bundle changes, and the copy of it is deleted."""
     root = outside.make("root")
     with runs.running(scene, tmp_path, source=root) as run:
-        run.authority.put_source(outside.make("team", signer=root).files(), tmp_path)
+        run.authority.swap_source(outside.make("team", signer=root).files())
         run.wait_issued_by("issuing 2")
         run.wait_settled(root=1)
         run.judge()

@@ -12,12 +12,15 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from devtools.operators import wait_until
-from interrupted.scenes import Scene
-from rotation import runs
-from rotation.runs import Run
+import pytest
+
+from devtools.clusters.operators import wait_until
+from support import runs
+from support.runs import Run
+from support.scenes import Scene
 
 
+@pytest.mark.further
 def test_2_at_the_time_of_a_stolen_key_the_root_goes_after_its_certificates(scene: Scene, tmp_path: Path) -> None:
     """Approval is asked for and never given: it does not hold Signing up until the old root has to go."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual", "laggardTimeout": "10m"}) as run:
@@ -51,6 +54,7 @@ def test_3_a_late_bundle_lands_after_the_ledger_was_rebuilt(scene: Scene, tmp_pa
         run.judge()
 
 
+@pytest.mark.further
 def test_5_a_number_is_not_made_twice_after_the_ledger_was_lost(scene: Scene, tmp_path: Path) -> None:
     """The tombstone remembers it."""
     with runs.running(scene, tmp_path) as run:
@@ -63,6 +67,7 @@ def test_5_a_number_is_not_made_twice_after_the_ledger_was_lost(scene: Scene, tm
         run.judge()
 
 
+@pytest.mark.further
 def test_5_the_late_request_for_a_ca_that_was_deleted_changes_nothing(scene: Scene, tmp_path: Path) -> None:
     """Somebody who was to make root 2 comes when its tombstone is there: the name is taken."""
     with runs.running(scene, tmp_path) as run:
@@ -79,6 +84,7 @@ def test_5_the_late_request_for_a_ca_that_was_deleted_changes_nothing(scene: Sce
         run.judge()
 
 
+@pytest.mark.further
 def test_6_an_order_that_stays_in_git_does_not_undo_a_roll_back(scene: Scene, tmp_path: Path) -> None:
     """The active root is the one it names again; its number is not the next one any more."""
     with runs.running(scene, tmp_path) as run:
@@ -94,6 +100,7 @@ def test_6_an_order_that_stays_in_git_does_not_undo_a_roll_back(scene: Scene, tm
         assert {"root 1": "Active", "issuing 1": "Active"} == run.authority.states()
 
 
+@pytest.mark.further
 def test_7_a_roll_back_after_the_ledger_was_lost_knows_that_the_new_root_has_signed(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -123,6 +130,7 @@ def test_8_an_old_bundle_that_comes_late_begins_the_soak_anew(scene: Scene, tmp_
         run.judge()
 
 
+@pytest.mark.further
 def test_9_a_certificate_that_was_replaced_late_is_soaked_too(scene: Scene, tmp_path: Path) -> None:
     """Its Secret could not be written for longer than the soak of all others."""
     with runs.running(scene, tmp_path, rotation={"laggardTimeout": "60s"}) as run:
@@ -138,6 +146,7 @@ def test_9_a_certificate_that_was_replaced_late_is_soaked_too(scene: Scene, tmp_
         run.judge()
 
 
+@pytest.mark.further
 def test_10_a_root_that_is_stolen_while_it_is_rolled_back_to_is_left(scene: Scene, tmp_path: Path) -> None:
     """Publishing of the other one begins anew, with its soak."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual", "retire": "AfterExpiry"}) as run:
@@ -152,6 +161,7 @@ def test_10_a_root_that_is_stolen_while_it_is_rolled_back_to_is_left(scene: Scen
         run.judge()
 
 
+@pytest.mark.further
 def test_11_both_roots_are_stolen(scene: Scene, tmp_path: Path) -> None:
     """The rotation goes on, and the next begins at once."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
@@ -163,6 +173,7 @@ def test_11_both_roots_are_stolen(scene: Scene, tmp_path: Path) -> None:
         run.judge()
 
 
+@pytest.mark.further
 def test_13_a_key_on_its_way_out_is_not_missed(scene: Scene, tmp_path: Path) -> None:
     """In Signing the keys of the old root are lost: renewals and first certificates go on."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
@@ -176,6 +187,7 @@ def test_13_a_key_on_its_way_out_is_not_missed(scene: Scene, tmp_path: Path) -> 
         run.judge()
 
 
+@pytest.mark.further
 def test_13_an_incoming_key_that_is_lost_unused_is_withdrawn(scene: Scene, tmp_path: Path) -> None:
     """By itself."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
@@ -211,5 +223,5 @@ def test_14_who_keeps_overwriting_a_bundle_is_excused(scene: Scene, tmp_path: Pa
 
 def _overwrite(run: Run, identity: str, bundle: bytes) -> None:
     """Write another ca.crt into the Secret of an identity."""
-    patch = json.dumps({"data": {"ca.crt": base64.b64encode(bundle).decode()}})
-    run.world.kubectl("patch", "secret", f"{identity}-mtls", "--type=merge", f"--patch={patch}")
+    patch = {"data": {"ca.crt": base64.b64encode(bundle).decode()}}
+    run.world.client.patch("secret", f"{identity}-mtls", patch, namespace=run.world.namespace)

@@ -1,4 +1,4 @@
-// A client of the server beside it, which shows its certificate and takes the files of a renewal at once.
+// A client of the server in ../server. It shows its certificate and loads renewed files at once.
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	os.Exit(failed)
 }
 
-// ask makes one request on a connection of its own, with the files as they are now.
+// ask makes one request on a connection of its own, with the current files.
 func ask() (string, error) {
 	server := or(os.Getenv("SERVER"), "go-server.shop.svc:8443")
 	host, _, _ := net.SplitHostPort(server)
@@ -63,7 +63,7 @@ func ask() (string, error) {
 	return "", err
 }
 
-// load makes a configuration of the files of one version: kubelet moves the link ..data, and so changes all at once.
+// load makes a configuration from the files of one version: kubelet moves the link ..data, which changes all files at once.
 func load(files string) (*tls.Config, error) {
 	folder, err := filepath.EvalSymlinks(filepath.Join(files, "..data"))
 	if err != nil {

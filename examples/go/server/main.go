@@ -1,4 +1,4 @@
-// An HTTPS server that knows its callers by the names in their certificates, and takes the files of a renewal at once.
+// An HTTPS server that knows its callers by the names in their certificates, and loads renewed files at once.
 package main
 
 import (
@@ -20,7 +20,7 @@ func main() {
 		Addr:    os.Getenv("ADDRESS") + ":" + or(os.Getenv("PORT"), "8443"),
 		Handler: http.HandlerFunc(answer),
 		TLSConfig: &tls.Config{
-			// Asked for every connection: the files are those of then.
+			// Called for every connection, so the files are current.
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 				return load(or(os.Getenv("FILES"), "/var/run/mtls"))
 			},
@@ -29,7 +29,7 @@ func main() {
 	log.Fatal(server.ListenAndServeTLS("", ""))
 }
 
-// answer lets in who has the caller's name: the chain alone says only that somebody has a certificate.
+// answer accepts only the caller's name: the chain alone says only that the caller has some certificate.
 func answer(w http.ResponseWriter, r *http.Request) {
 	peer := r.TLS.PeerCertificates[0]
 	if err := peer.VerifyHostname(caller); err != nil {
@@ -39,7 +39,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "hello %s, certificate %x\n", caller, peer.SerialNumber)
 }
 
-// load makes a configuration of the files of one version: kubelet moves the link ..data, and so changes all at once.
+// load makes a configuration from the files of one version: kubelet moves the link ..data, which changes all files at once.
 func load(files string) (*tls.Config, error) {
 	folder, err := filepath.EvalSymlinks(filepath.Join(files, "..data"))
 	if err != nil {

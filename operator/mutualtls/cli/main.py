@@ -6,12 +6,13 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from mutualtls.telemetry import LogFormat
+from mutualtls.process.telemetry import LogFormat
 
 app = typer.Typer(
     name="mutualtls",
@@ -36,15 +37,16 @@ def run(
     namespace: Annotated[
         str | None, typer.Option(help="Namespace that holds the CA. Default: mutualtls-system.")
     ] = None,
-    log_format: Annotated[LogFormat, typer.Option(help="Form of the log lines.")] = LogFormat.TEXT,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log what is looked at, too.")] = False,
+    log_format: Annotated[LogFormat, typer.Option(help="Format of log lines.")] = LogFormat.TEXT,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log each step, too.")] = False,
 ) -> None:
-    """Run the operator until it is told to stop (SIGTERM, Ctrl-C).
+    """Run the operator until it gets SIGTERM or Ctrl-C.
 
-    Every interval and limit can be set by an environment variable: see docs/settings.md.
+    Environment variables set all intervals and limits: see docs/settings.md.
     """
-    from mutualtls import settings, telemetry  # noqa: PLC0415 - so that --help is quick
+    from mutualtls import settings  # noqa: PLC0415 - so that --help is quick
     from mutualtls.kube import session  # noqa: PLC0415 - the same
+    from mutualtls.process import telemetry  # noqa: PLC0415 - the same
 
     telemetry.configure(log_format, level=logging.DEBUG if verbose else logging.INFO)
     if kubeconfig is not None:
@@ -64,21 +66,32 @@ def run(
 @app.command()
 def check(
     files: Annotated[list[str], typer.Argument(help="Manifests, folders of them, or - for standard input.")],
+    *,
     authority: Annotated[
         bool,
         typer.Option(
             "--authority",
-            help="Take authorities, and the labels of namespaces, from the cluster where the files do not hold them.",
+            help="Read authorities and the labels of namespaces that are not in the files from the cluster.",
         ),
     ] = False,
-    namespace: Annotated[str, typer.Option(help="Namespace of identities that name none.")] = "default",
-    kubeconfig: Annotated[Path | None, typer.Option(help="Kubeconfig of the cluster, for --authority.")] = None,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="The same, and report what the authorities in the files would take away there: which identities would "
+            "lose names, and which copies of bundles would be deleted.",
+        ),
+    ] = False,
+    namespace: Annotated[str, typer.Option(help="Namespace of identities that do not name one.")] = "default",
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="Kubeconfig of the cluster, for --authority and --cluster.")
+    ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-R", help="Read subfolders as well.")] = False,
 ) -> None:
-    """Tell whether identities would be issued, with which names, and if not why.
+    """Check manifests offline: would these identities be issued, and if not, why?
 
-    By the code of the operator, with the authorities and namespaces that are among the files. What the schema alone
-    decides, `kubectl apply --dry-run=server` tells as well. The exit status is 1 where something is refused, and 2
-    where nothing could be judged.
+    Uses the operator's own code, with the authorities and namespaces that are in the files, and reports all faults at
+    once. Exits with 1 if something is refused, and with 2 if the manifests cannot be checked.
     """
     from mutualtls.cli import check as checking  # noqa: PLC0415 - so that --help is quick
     from mutualtls.core.errors import ClusterError  # noqa: PLC0415 - the same
@@ -87,35 +100,55 @@ def check(
     if kubeconfig is not None:
         os.environ["KUBECONFIG"] = str(kubeconfig)
     try:
-        manifests = checking.read(files, namespace=namespace)
-        if authority:
+        folders = checking.Folders.READ if recursive else checking.Folders.SKIP
+        manifests = checking.read(files, namespace=namespace, folders=folders)
+        if authority or cluster:
             session.block_client_library()
-            checking.complete(manifests)
+            checking.complete(manifests, checking.Cluster.PRESENT if cluster else checking.Cluster.JUDGES)
     except (checking.ManifestError, session.LoginError, ClusterError) as error:
         _fail(str(error), code=2)
+    _warn_of_skipped(manifests.skipped)
     if not manifests.identities and not manifests.authorities:
-        _fail("there is no MutualTLSIdentity and no MutualTLSAuthority in the files", code=2)
-    found = list(checking.verdicts(manifests, may_be_absent=not authority))
+        _fail("the files hold no MutualTLSIdentity and no MutualTLSAuthority", code=2)
+    found = list(checking.verdicts(manifests, may_be_absent=not (authority or cluster)))
     for verdict in found:
-        title, *lines = verdict.lines
-        typer.secho(title, fg="green" if verdict.is_good else "red")
-        for line in lines:
-            typer.echo(f"  {line}")
-    raise typer.Exit(code=0 if all(verdict.is_good for verdict in found) else 1)
+        _show(verdict.lines, colour=_COLOURS[verdict.standing.value])
+    raise typer.Exit(code=1 if checking.Standing.BAD in {verdict.standing for verdict in found} else 0)
+
+
+def _warn_of_skipped(skipped: Mapping[str, Collection[str]]) -> None:
+    """Name the folders within folders that were not read."""
+    for folder, within in skipped.items():
+        if within:
+            what = f"skipped {len(within)} folders in {folder} (use --recursive): {', '.join(within)}"
+            typer.secho(what, fg="yellow", err=True)
+
+
+def _show(lines: Iterable[str], *, colour: str) -> None:
+    """Print a verdict: its title, and what belongs to it."""
+    title, *others = lines
+    typer.secho(title, fg=colour)
+    for line in others:
+        typer.echo(f"  {line}")
+
+
+_COLOURS = {"good": "green", "assumed": "yellow", "bad": "red"}
+"""By which `check` tells how an object stands."""
 
 
 def _run(chosen: object) -> NoReturn:
     """Run the operator and end the process."""
     import uvloop  # noqa: PLC0415 - so that --help is quick
 
-    from mutualtls import running, settings  # noqa: PLC0415 - only after Kopf's import of the client is blocked
+    from mutualtls import settings  # noqa: PLC0415 - only after Kopf's import of the client is blocked
+    from mutualtls.process import operator  # noqa: PLC0415 - the same
 
     assert isinstance(chosen, settings.Settings)  # noqa: S101 - tells the type checker
     code = 0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(running.run(chosen))
-        except running.EndedError as error:
+            runner.run(operator.run(chosen))
+        except operator.EndedError as error:
             typer.echo(f"mutualtls: {error}", err=True)
             code = 1
         # All is closed. A thread may still be making a large RSA key, which Python would wait for longer than kubelet.

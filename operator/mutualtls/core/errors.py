@@ -1,12 +1,15 @@
-"""The three kinds of error, by who can mend them.
+"""The kinds of error, by who can mend them.
 
     MutualTLSError
     ├── SpecError        the user must edit: carries every fault at once, waits for a change
     ├── ClusterError     the cluster will recover: conflict, timeout, 5xx; tried again soon
     │   ├── NotFoundError
     │   ├── AlreadyExistsError
-    │   └── ConflictError
-    └── AuthorityError   the CA cannot sign: missing, unreadable, expired; tried again slowly, loudly
+    │   ├── ConflictError
+    │   ├── ImmutableError
+    │   └── HeldUpError
+    ├── AuthorityError   the CA cannot sign: missing, unreadable, expired; tried again slowly, loudly
+    └── UnreadableError  what came from the cluster cannot be read, or is beyond a bound; costs that object alone
 
 Programming errors are none of these. They are logged with their traceback and tried again with a growing delay.
 No message holds anything of a private key or of a Secret's data.
@@ -16,9 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from mutualtls.core.reasons import Reason
 
@@ -33,6 +33,8 @@ class Fault:
 
     field: str
     message: str
+    was_permitted: bool = False
+    """Whether it is about a name that is refused by a rule that came with this release."""
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}"
@@ -44,18 +46,21 @@ class SpecError(MutualTLSError):
     The message names as many as a condition can hold, and how many more there are.
     """
 
-    def __init__(self, reason: Reason, faults: Sequence[Fault]) -> None:
-        super().__init__(_listed([str(fault) for fault in faults]))
+    def __init__(self, reason: Reason, faults: Sequence[Fault], *, takes_nothing: bool = False) -> None:
+        super().__init__(listed(faults))
         self.reason = reason
         self.faults = tuple(faults)
+        self.takes_nothing = takes_nothing
+        """Whether no right was taken away: the release before permitted every name."""
 
 
 _LONGEST_MESSAGE = 4000
 """A little less than the schema allows a condition, so that its status can always be written."""
 
 
-def _listed(messages: Sequence[str]) -> str:
-    said = ""
+def listed(faults: Sequence[Fault]) -> str:
+    """Write as many faults into one message as a condition can hold, and how many more there are."""
+    messages, said = [str(fault) for fault in faults], ""
     for index, message in enumerate(messages):
         longer = f"{said}; {message}" if said else message
         if len(longer) > _LONGEST_MESSAGE:
@@ -67,9 +72,23 @@ def _listed(messages: Sequence[str]) -> str:
 class ClusterError(MutualTLSError):
     """The API server refused or could not be reached. `code` is the HTTP status, 0 where there was no answer."""
 
-    def __init__(self, message: str, *, code: int = 0) -> None:
+    def __init__(self, message: str, *, code: int = 0, told: str = "", mends_itself: bool = False) -> None:
         super().__init__(message)
         self.code = code
+        self.told = told or message
+        """The same for people: what was not done, and what the API server said."""
+        self._mends_itself = mends_itself
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the same will be refused until somebody changes something: a policy, a quota, a right."""
+        is_refusal = _FIRST_REFUSAL <= self.code <= _LAST_REFUSAL and self.code not in _PASSING
+        return is_refusal and not self._mends_itself
+
+
+_FIRST_REFUSAL, _LAST_REFUSAL = 400, 499
+_PASSING = frozenset({401, 408, 409, 410, 429})
+"""What says nothing about the request itself: who asks is not known, late, a conflict, an old version, too many."""
 
 
 class NotFoundError(ClusterError):
@@ -84,6 +103,22 @@ class ConflictError(ClusterError):
     """The object is not as we knew it: other uid or resourceVersion (409 Conflict)."""
 
 
+class ImmutableError(ClusterError):
+    """The object was made immutable, by whomever, so that its data cannot be changed (422)."""
+
+
+class HeldUpError(ClusterError):
+    """What has to go first was deleted, and is kept there by finalizers that others set."""
+
+    def __init__(self, what: str, held_by: str) -> None:
+        super().__init__(f"{what} was deleted and is kept by finalizers ({held_by}): have their owner remove them")
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it stays so until somebody changes something: it does."""
+        return True
+
+
 class AuthorityError(MutualTLSError):
     """The authority cannot sign now. `reason` says why, the message what to do."""
 
@@ -92,13 +127,8 @@ class AuthorityError(MutualTLSError):
         self.reason = reason
 
 
-UNREADABLE = (
-    ValueError,
-    TypeError,
-    InvalidSignature,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
-"""All that cryptography raises over certificates that somebody else made."""
+class UnreadableError(MutualTLSError, ValueError):
+    """What came from the cluster cannot be read: no JSON, no PEM, of another form, too long, too deep, out of bounds.
+
+    Every decoder raises this and nothing else, so that one object never costs more than itself.
+    """

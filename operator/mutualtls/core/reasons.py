@@ -1,4 +1,7 @@
-"""Why something is as it is. Reasons appear in conditions, Events and logs; they are API and are never renamed."""
+"""Why something is as it is. Reasons appear in conditions, Events and logs; they are API, and are not renamed.
+
+What version 0.1.0 called otherwise is in `core/api/earlier_words`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ class Reason(StrEnum):
     # The files are good.
     ISSUED = "Issued"
     LIMITED_BY_CA = "LimitedByCA"
+    RULE_TIGHTENED = "RuleTightened"
 
     # Why a new key and certificate are made, in the order of `checks.CHECKS`.
     SECRET_MISSING = "SecretMissing"
@@ -30,11 +34,14 @@ class Reason(StrEnum):
     RENEWAL_DUE = "RenewalDue"
 
     # Why a Secret is changed without a new certificate.
-    BUNDLE_OLD = "BundleOld"
+    BUNDLE_OUTDATED = "BundleOutdated"
     FORMATS_CHANGED = "FormatsChanged"
     FORMATS_DAMAGED = "FormatsDamaged"
     METADATA_DRIFTED = "MetadataDrifted"
-    SECRET_MOVED = "SecretMoved"
+    SECRET_RENAMED = "SecretRenamed"
+
+    # Why a Secret is read. In no condition and no Event, as what was read is decided about at once.
+    SECRET_UNREAD = "SecretUnread"
 
     # Why nothing is done.
     INVALID_SPEC = "InvalidSpec"
@@ -42,22 +49,31 @@ class Reason(StrEnum):
     PASSWORD_MISSING = "PasswordMissing"
     SECRET_CONFLICT = "SecretConflict"
     SECRET_CONTESTED = "SecretContested"
+    SECRET_TERMINATING = "SecretTerminating"
+    SECRET_NOT_WRITABLE = "SecretNotWritable"
     SUSPENDED = "Suspended"
+    THROTTLED = "Throttled"
     AUTHORITY_NOT_FOUND = "AuthorityNotFound"
     AUTHORITY_NOT_READY = "AuthorityNotReady"
 
     # Of authorities.
-    SIGNING = "Signing"
+    ACTIVE = "Active"
     PREPARING = "Preparing"
     KEY_LOST = "KeyLost"
     LEDGER_LOST = "LedgerLost"
+    CLUSTER_RESTORED = "ClusterRestored"
     CA_UNREADABLE = "CAUnreadable"
     CA_EXPIRED = "CAExpired"
     CLOCK_SKEW = "ClockSkew"
     OTHER_OPERATOR = "OtherOperator"
     SOURCE_INVALID = "SourceInvalid"
+    SOURCE_WARNING = "SourceWarning"
+    STATE_NOT_WRITABLE = "StateNotWritable"
     BUNDLE_CONFLICT = "BundleConflict"
+    BUNDLE_NOT_WRITABLE = "BundleNotWritable"
+    BUNDLES_ORPHANED = "BundlesOrphaned"
     LAGGARDS_EXCUSED = "LaggardsExcused"
-    STABLE = "Stable"
-    AS_ASKED = "AsAsked"
+    KEYS_PRESENT = "KeysPresent"
+    IN_SYNC = "InSync"
+    NO_CONFLICTS = "NoConflicts"
     SPEC_CHANGED = "SpecChanged"

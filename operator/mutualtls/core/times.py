@@ -6,12 +6,23 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import msgspec
+
+from mutualtls.core.errors import UnreadableError
 
 BACKDATE = timedelta(minutes=5)
 """How far notBefore lies back, for verifiers whose clock is behind."""
 
 LEAST_GAIN = 10
 """A renewal that would not gain at least this part (a tenth) of the duration is not made."""
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""Times that somebody else wrote lie between these, or they are not read: sums with them must be times as well."""
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with its zone. Without one it could not be compared with any other."""
 
 _DURATION = re.compile(r"(?:([0-9]{1,5})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,5})s)?")
 
@@ -42,6 +53,17 @@ def whole(moment: datetime) -> datetime:
     return moment.replace(microsecond=0)
 
 
+def check(*moments: datetime | None) -> None:
+    """Check times that somebody else may have written.
+
+    Raises:
+        UnreadableError: one has no zone, or is out of bounds.
+    """
+    for moment in moments:
+        if moment is not None and (moment.tzinfo is None or not EARLIEST <= moment < LATEST):
+            raise UnreadableError(f"a time out of bounds: {moment.isoformat()}")
+
+
 def rfc3339(moment: datetime) -> str:
     """Write a moment as the API server does: `2026-01-02T03:04:05Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -51,9 +73,20 @@ def from_rfc3339(text: str) -> datetime:
     """Read what `rfc3339` wrote.
 
     Raises:
-        ValueError: the text is no RFC 3339 time.
+        ValueError: the text is no RFC 3339 time, or has no zone.
     """
-    return datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise UnreadableError(f"a time without a zone: {text}")
+    return moment
+
+
+def moment_in(text: str) -> datetime | None:
+    """Read a time of a status, which others may have written; None where it is none."""
+    try:
+        return from_rfc3339(text)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +95,11 @@ class Validity:
 
     not_before: datetime
     not_after: datetime
+
+    @property
+    def life(self) -> timedelta:
+        """How long it is from issuance to its end, where it was backdated by `BACKDATE`."""
+        return self.not_after - self.not_before - BACKDATE
 
 
 def validity(now: datetime, duration: timedelta, *, within: Validity | None = None) -> Validity:
@@ -88,12 +126,17 @@ def renewal_time(life: Validity, *, duration: timedelta, renew_before: timedelta
     return max(due, whole(earliest), life.not_before)
 
 
+def pressing(due: datetime, end: datetime) -> datetime:
+    """Tell from when on a renewal that was due and not made is urgent: two thirds into the time that is left for it."""
+    return due + (end - due) * 2 / 3
+
+
 def gains_enough(current_end: datetime, new_end: datetime, *, duration: timedelta) -> bool:
     """Tell whether a certificate that ends at `new_end` is worth making in place of one that ends at `current_end`."""
     return new_end - current_end >= duration / LEAST_GAIN
 
 
-def last_turn(now: datetime, *, every: timedelta, of: str) -> datetime:
+def last_sweep_slot(now: datetime, *, every: timedelta, of: str) -> datetime:
     """Tell when an object's turn last was, of turns that come at fixed times, spread evenly over a period by its uid.
 
     It is later than `now` less the period.

@@ -1,1 +1,20 @@
-"""The Kubernetes API: one session, a few verbs, and a store of what is there. Nothing here decides anything."""
+"""The Kubernetes API: one session, a few verbs, and watches of metadata. Nothing here decides anything.
+
+- `api`: A few verbs of the Kubernetes API. Every failure is a `ClusterError`; nothing is retried: the agenda does that.
+- `clocks`: Our clock beside the API server's, by the `Date` of its answers.
+- `events`: Kubernetes Events about identities and authorities, for `kubectl describe`.
+- `listing`: Lists of metadata, read page by page, one object at a time.
+- `objects`: Objects as the API server sends them, decoded one at a time. Whatever a tenant wrote costs its own object
+  alone.
+- `paths`: Paths of the objects that the operator reads and writes.
+- `rights`: Whether the account may still do what it must.
+- `session`: Find the API server and make the one session that we lend to Kopf, too.
+- `splitter`: Split a stream of JSON into single objects, whatever they hold: without recursion, with one in memory at a
+  time.
+- `streams`: Answers of the API server, read as they come: an object, a page of a list, a watch.
+- `transport`: Requests to the API server and its answers, over one aiohttp session. Every failure is a `ClusterError`.
+- `unread`: Objects that cannot be read: counted, and each named once in the log.
+- `versions`: Versions that go back: etcd was put back to a backup under a running operator.
+- `watch`: Follow the metadata of objects of ours: list, then watch; list again when the watch is too old, and now and
+  then.
+"""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mutualtls.core import labels
+from mutualtls.core.model import labels
+from mutualtls.core.model.object_key import ObjectKey
 
 SECRETS = "/api/v1/secrets"
 CONFIG_MAPS = "/api/v1/configmaps"
@@ -37,10 +38,9 @@ def config_map(namespace: str, name: str) -> str:
     return f"{config_maps(namespace)}/{name}"
 
 
-def copy(key: str) -> str:
+def copy(key: ObjectKey) -> str:
     """Path of a copy of a bundle: a ConfigMap, or with no namespace in its key a ClusterTrustBundle."""
-    namespace, _, name = key.partition("/")
-    return config_map(namespace, name) if namespace else f"{TRUST_BUNDLES}/{name}"
+    return config_map(*key) if key.namespace else f"{TRUST_BUNDLES}/{key.name}"
 
 
 def identity(namespace: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Find the API server and make the one session that Kopf and we share.
+"""Find the API server and make the one session that we lend to Kopf, too.
 
 In a cluster by the service account, else by kubeconfig (`KUBECONFIG`, then the usual place). A kubeconfig that needs a
 plugin or an auth provider is read by the official client, which is imported only then: it costs 20 MiB.
@@ -33,26 +33,6 @@ class Connection:
 
     server: str
     session: aiohttp.ClientSession
-
-    def borrowed(self, response_class: type[aiohttp.ClientResponse]) -> aiohttp.ClientSession:
-        """Make a session over the same connections for Kopf, open for as long as ours is.
-
-        Kopf closes its session while some of its watches still run. One that finds it closed asks for a new login,
-        which nobody serves any more, and keeps Kopf from ever ending.
-        """
-        borrowed = aiohttp.ClientSession(
-            response_class=response_class,
-            connector=self.session.connector,
-            connector_owner=False,
-            headers=self.session.headers,
-            middlewares=self.session._middlewares,  # noqa: SLF001 - not readable otherwise
-        )
-        borrowed.close = _stay_open  # type: ignore[method-assign]
-        return borrowed
-
-
-async def _stay_open() -> None:
-    """Leave a session open."""
 
 
 def block_client_library() -> None:

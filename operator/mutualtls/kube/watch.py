@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from mutualtls.core.errors import ClusterError, NotFoundError
+from mutualtls.core.errors import ClusterError, NotFoundError, UnreadableError
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.kube.api import API
+from mutualtls.kube.unread import Unread
 
 logger = logging.getLogger(__name__)
 
@@ -22,22 +24,15 @@ _GONE = 410
 _RETRY_S = 1.0
 
 
-def key_of(metadata: Mapping[str, Any]) -> str:
-    """`NAMESPACE/NAME`, or `/NAME` of what has no namespace."""
-    return f"{metadata.get('namespace', '')}/{metadata['name']}"
-
-
-@dataclass(frozen=True, slots=True)
-class Vanished:
-    """An object that left its labelled watch: deleted, or its label was taken off. To be read before it is believed."""
-
-    version: int
+def key_of(metadata: Mapping[str, Any]) -> ObjectKey:
+    """Tell the key of an object."""
+    return ObjectKey(metadata.get("namespace", ""), metadata["name"])
 
 
 class Note(Protocol):
     """Takes in the metadata of an object, and tells whether it is news."""
 
-    def __call__(self, key: str, metadata: Mapping[str, Any], *, now: datetime) -> bool:
+    def __call__(self, key: ObjectKey, metadata: Mapping[str, Any], *, now: datetime) -> bool:
         """Take it in."""
         ...
 
@@ -49,11 +44,13 @@ class Followed:
     path: str
     selector: str
     note: Note
-    note_gone: Callable[[str, str], bool]
+    note_gone: Callable[[ObjectKey, str], bool]
     """Takes in that an object left the watch, by key and version, and tells whether it is news."""
-    absent: Callable[[Iterable[str]], tuple[str, ...]]
+    version: Callable[[ObjectKey], int]
+    """Tells at which version an object is known, or was last, by its key; 0 where it never was."""
+    absent: Callable[[Iterable[ObjectKey]], tuple[ObjectKey, ...]]
     """Finds what is known but not among the keys of a complete list."""
-    changed: Callable[[str], None]
+    changed: Callable[[ObjectKey], None]
     """Called with the key of an object that changed, or left the watch."""
     not_served: Callable[[], None] | None = None
     """Called, and nothing is followed, where the API server has no such kind; None: that is an error like others."""
@@ -69,6 +66,7 @@ class MetadataWatch:
         *,
         clock: Callable[[], datetime],
         hear: Callable[[], None],
+        list_ended: Callable[[], None],
         lose: Callable[[str], None],
         relist_s: int,
     ) -> None:
@@ -77,6 +75,7 @@ class MetadataWatch:
         self._followed = followed
         self._clock = clock
         self._hear = hear
+        self._list_ended = list_ended
         self._lose = lose
         self._relist_s = relist_s
         self.is_listed = asyncio.Event()
@@ -91,15 +90,16 @@ class MetadataWatch:
                 await self._watch(version)
                 version = ""
                 failing = False
-            except ClusterError as error:
+            except (ClusterError, UnreadableError) as error:
                 version = ""
+                code = error.code if isinstance(error, ClusterError) else 0
                 if isinstance(error, NotFoundError) and self._followed.not_served is not None:
                     self._followed.not_served()
                     self.is_listed.set()
                     return
-                if error.code != _GONE:
+                if code != _GONE:
                     self._lose(str(error))
-                if not failing and error.code != _GONE:
+                if not failing and code != _GONE:
                     what = {"path": self._followed.path, "error": str(error)}
                     logger.warning("objects cannot be followed, trying again", extra=what)
                 failing = True
@@ -107,18 +107,21 @@ class MetadataWatch:
 
     async def _list(self) -> str:
         """List all, page by page, and return the version to watch from."""
-        listed: set[str] = set()
-        version = ""
-        async for page in self._api.pages(self._followed.path, selector=self._followed.selector, metadata_only=True):
-            version = page.resource_version
-            for item in page.items:
-                metadata = item["metadata"]
-                listed.add(key_of(metadata))
-                self._note(metadata)
-        for key in self._followed.absent(listed):
+        listed: dict[ObjectKey, int] = {}
+        is_complete = True
+        listing = self._api.listing(self._followed.path, selector=self._followed.selector)
+        async for metadata in listing:
+            if isinstance(metadata, Unread):
+                is_complete = False
+                continue
+            listed[key_of(metadata)] = int(metadata["resourceVersion"])
+            self._note(metadata)
+        resource, version = self._followed.path.rpartition("/")[2], listing.resource_version
+        self._api.versions.compare_each(resource, version, listed, known=self._followed.version)
+        for key in self._followed.absent(listed) if is_complete else ():
             self._note_gone(key, version)
         self.is_listed.set()
-        self._hear()
+        self._list_ended()
         return version
 
     async def _watch(self, version: str) -> None:
@@ -131,17 +134,25 @@ class MetadataWatch:
         )
         async for event in events:
             self._hear()
-            metadata = event["object"]["metadata"]
-            if event["type"] == "DELETED":
-                self._note_gone(key_of(metadata), metadata["resourceVersion"])
-            elif event["type"] != "BOOKMARK":
-                self._note(metadata)
+            if isinstance(event, Unread):
+                continue
+            if event.type == "DELETED":
+                self._note_gone(key_of(event.metadata), event.metadata["resourceVersion"])
+            elif event.type != "BOOKMARK":
+                self._note(event.metadata)
 
     def _note(self, metadata: dict[str, Any]) -> None:
+        """Take in an object. Whatever it may hold, the next one is taken in as well."""
         key = key_of(metadata)
-        if self._followed.note(key, metadata, now=self._clock()):
+        try:
+            is_news = self._followed.note(key, metadata, now=self._clock())
+        except Exception as error:
+            if self._api.unread.note(self._followed.path.rpartition("/")[2], str(key), type(error).__name__):
+                logger.exception("programming error: an object is skipped", extra={"key": key})
+            return
+        if is_news:
             self._followed.changed(key)
 
-    def _note_gone(self, key: str, version: str) -> None:
+    def _note_gone(self, key: ObjectKey, version: str) -> None:
         if self._followed.note_gone(key, version):
             self._followed.changed(key)

@@ -1,0 +1,267 @@
+"""One operator process: wait for what it needs, start the watches and the workers, end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import signal
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from mutualtls.authorities.offers import Offers
+from mutualtls.authorities.reconciler import AuthorityReconciler
+from mutualtls.core.ca.restored import Remembered
+from mutualtls.core.model import labels
+from mutualtls.kube import session
+from mutualtls.kube.api import API
+from mutualtls.kube.events import Announcer
+from mutualtls.kube.rights import Rights, attributes
+from mutualtls.kube.session import Connection
+from mutualtls.kube.watch import Followed, MetadataWatch
+from mutualtls.process import health, prerequisites, supervision
+from mutualtls.process.health import Health
+from mutualtls.process.metrics import Metrics
+from mutualtls.process.worker import Worker
+from mutualtls.queue.agenda import Agenda
+from mutualtls.queue.trouble import Trouble
+from mutualtls.reconcilers.gather import urgent_from
+from mutualtls.settings import Settings
+from mutualtls.store.store import Store
+from mutualtls.watching import echoes, followed, handlers, kopf_run
+from mutualtls.watching.census import Census
+from mutualtls.watching.wakes import Wakes
+
+logger = logging.getLogger(__name__)
+
+_SPARE_CONNECTIONS = 8
+"""For the watches and the lists, beside one for each worker."""
+
+
+class EndedError(Exception):
+    """The operator could not go on. Whoever started it starts it again."""
+
+
+async def run(settings: Settings) -> None:
+    """Run the operator until SIGTERM or SIGINT, then finish what is under way.
+
+    Raises:
+        LoginError: there is no way to the API server.
+        EndedError: a watch ended for good.
+    """
+    connection = session.connect(connections=settings.workers + _SPARE_CONNECTIONS)
+    api = API(connection.session, connection.server, timeout_s=settings.request_timeout.total_seconds(), clock=utc_now)
+    remembered: Mapping[str, Remembered] = {}
+    try:
+        while True:
+            operator = _Operator(api, connection, settings, remembered)
+            await operator.run()
+            if not operator.is_outlived:
+                return
+            remembered = operator.remembered
+            _end_by_signals()
+    finally:
+        await connection.session.close()
+
+
+def _end_by_signals() -> None:
+    """End at once by signals, as before the start, until Kopf takes them again."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().remove_signal_handler(number)
+
+
+def utc_now() -> datetime:
+    """Read the clock."""
+    return datetime.now(UTC)
+
+
+class _Operator:
+    """The parts of an operator, put together.
+
+    Versions that go back end it, to be followed by another: what it knows would seem newer than what the API server
+    says. Only what it knew of CAs is handed on.
+    """
+
+    def __init__(
+        self, api: API, connection: Connection, settings: Settings, remembered: Mapping[str, Remembered]
+    ) -> None:
+        self.is_outlived = False
+        """Whether versions went back."""
+        self._stop = asyncio.Event()
+        self._api = api
+        self._connection = connection
+        self._settings = settings
+        self._store = Store(sweep=settings.sweep)
+        self._agenda = Agenda(
+            clock=utc_now,
+            first_retry=settings.first_retry,
+            last_retry=settings.last_retry,
+            urgent_from=functools.partial(urgent_from, self._store),
+            most_at_work=max(1, settings.workers // 2),
+        )
+        announcer = Announcer(api, clock=utc_now, instance=socket.gethostname())
+        self._trouble = Trouble()
+        offers = Offers(api, namespace=settings.namespace, clock=utc_now)
+        self._authorities = AuthorityReconciler(
+            api,
+            self._store,
+            offers,
+            announcer,
+            trouble=self._trouble,
+            namespace=settings.namespace,
+            clock=utc_now,
+            check=settings.authority_check,
+            on_offer_changed=self._wake_all,
+            remembered=remembered,
+        )
+        self.remembered: Mapping[str, Remembered] = {}
+        """What was known of CAs when they did."""
+        self._wakes = Wakes(self._store, self._agenda, namespace=settings.namespace)
+        self._worker = Worker(
+            api,
+            self._store,
+            offers,
+            self._agenda,
+            announcer,
+            authorities=self._authorities,
+            trouble=self._trouble,
+            settings=settings,
+            clock=utc_now,
+        )
+        self._metrics = Metrics(
+            self._store,
+            api.unread,
+            api.versions,
+            self._worker.limits.shares,
+            self._worker.limits.slots,
+            trouble=self._trouble,
+            left_alone=lambda: self._authorities.left_alone,
+            remembered=lambda: self._worker.held,
+            clock=utc_now,
+        )
+        self._health = Health(clock=utc_now, why_no_statuses=self._trouble.why_not_ready)
+        self._rights = Rights(api, lack=self._lack, regain=self._regain)
+        by_watches = followed.by_watches(self._store, self._wakes, not_served=self._follow_no_trust_bundles)
+        self._watches = {of: self._watch(of, one) for of, one in by_watches.items()}
+        self._handlers = handlers.Handlers(self._store, self._wakes)
+        by_kopf = followed.by_kopf(self._store, self._handlers)
+        self._census = Census(api, by_kopf, interval_s=settings.relist.total_seconds())
+        self._listen()
+
+    def _listen(self) -> None:
+        """Take in what the session with the API server notices."""
+        api = self._api
+        api.transport.on_denied = self._rights.doubt
+        api.transport.on_refused = self._count_refused
+        api.transport.clocks.on_skew = self._wakes.authorities
+        api.versions.begin_again()
+        api.versions.on_return = self._end_outlived
+
+    async def run(self) -> None:
+        # Kopf cancels, when it ends, every task that began after it: ours begin before.
+        tasks = {f"the watch of {of}": watch.run for of, watch in self._watches.items()}
+        tasks |= {"the count of objects": functools.partial(self._census.run, self._deaf)}
+        tasks |= {"the check of rights": self._rights.run}
+        endless = [asyncio.create_task(supervision.keep(name, task, self._health)) for name, task in tasks.items()]
+        workers = self._start_workers()
+        port = self._settings.health_port
+        server = await health.serve(self._health, self._metrics.text, port=port) if port else None
+        try:
+            await self._run_kopf()
+        except Exception as error:
+            logger.exception("a watch ended for good")
+            raise EndedError(f"a watch ended for good, to be started again: {error}") from error
+        finally:
+            self._health.started = False
+            await self._drain(endless, workers)
+            if server is not None:
+                await server.cleanup()
+
+    def _follow_no_trust_bundles(self) -> None:
+        self._store.serves_trust_bundles = False
+        self._health.unfollow("clustertrustbundles")
+
+    def _watch(self, what: str, one: Followed) -> MetadataWatch:
+        self._health.follow(what)
+        return MetadataWatch(
+            self._api,
+            one,
+            clock=utc_now,
+            hear=functools.partial(self._health.hear, what),
+            list_ended=functools.partial(self._health.list_ended, what),
+            lose=functools.partial(self._health.lose, what),
+            relist_s=int(self._settings.relist.total_seconds()),
+        )
+
+    def _end_outlived(self, resource: str, before: int, now: int) -> None:
+        """Take in that versions went back, and end."""
+        logger.error(
+            "resource versions went back, as after a restore of etcd: everything is listed again",
+            extra={"resource": resource, "before": before, "now": now},
+        )
+        if not self.is_outlived:
+            self.is_outlived, self.remembered = True, self._authorities.remembered()
+        self._stop.set()
+
+    def _count_refused(self, method: str, path: str, code: int) -> None:
+        asked = attributes(method, path)
+        self._trouble.count("/".join(filter(None, (asked["resource"], asked.get("subresource")))), code)
+
+    def _deaf(self, why: str) -> None:
+        logger.error("a watch is stalled", extra={"why": why})
+        self._health.deaf = why
+
+    def _lack(self, what: str) -> None:
+        if self._health.lacks != what:
+            logger.error("the account lacks a right", extra={"why": what})
+        self._health.lacks = what
+
+    def _regain(self) -> None:
+        self._health.lacks = None
+
+    def _wake_all(self, authority: str) -> None:
+        self._worker.on_offer_changed(authority)
+
+    def _start_workers(self) -> list[asyncio.Task[None]]:
+        names = [f"worker {number}" for number in range(1, self._settings.workers + 1)]
+        return [asyncio.create_task(supervision.keep(name, self._work, self._health), name=name) for name in names]
+
+    async def _work(self) -> None:
+        """Begin only when all that is followed was listed: before that, what was not seen may well be there.
+
+        `health` has the operator started again where that takes too long.
+        """
+        for watch in self._watches.values():
+            await watch.is_listed.wait()
+        await self._worker.work()
+
+    async def _run_kopf(self) -> None:
+        await prerequisites.wait(self._api, self._store, self._health, namespace=self._settings.namespace)
+        for of in (labels.IDENTITY_PLURAL, labels.AUTHORITY_PLURAL, "namespaces"):
+            self._health.follow(of)
+
+        through = echoes.Filter(
+            is_known=self._store.is_known,
+            hear=self._health.hear,
+            list_ended=self._health.list_ended,
+            unread=self._api.unread,
+            versions=self._api.versions,
+        )
+        self._health.started = True
+        logger.info("operator runs", extra={"namespace": self._settings.namespace, "server": self._connection.server})
+        await kopf_run.run(self._handlers, self._connection, through, stop=self._stop)
+
+    async def _drain(self, endless: list[asyncio.Task[None]], workers: list[asyncio.Task[None]]) -> None:
+        """Hand out nothing new, let work under way end, and cancel what does not."""
+        self._agenda.close()
+        for task in endless:
+            task.cancel()
+        if not all(watch.is_listed.is_set() for watch in self._watches.values()):
+            for task in workers:
+                task.cancel()
+        _, late = await asyncio.wait(workers, timeout=self._settings.drain_timeout.total_seconds())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*endless, *workers, return_exceptions=True)
+        logger.info("operator ended", extra={"unfinished": len(late)})

@@ -1,0 +1,142 @@
+"""The worker: takes keys off the agenda and has the reconciler of each kind finish them. It has the table of errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from mutualtls.authorities.offers import Offers
+from mutualtls.authorities.reconciler import AuthorityReconciler
+from mutualtls.core.errors import AuthorityError, ClusterError, UnreadableError
+from mutualtls.kube.api import API
+from mutualtls.kube.events import Announcer
+from mutualtls.queue.agenda import Agenda, Key, Kind, Priority
+from mutualtls.queue.trouble import Trouble
+from mutualtls.reconcilers.bundles import BundleReconciler
+from mutualtls.reconcilers.gather import end_of_files
+from mutualtls.reconcilers.identities import IdentityReconciler
+from mutualtls.reconcilers.limits import Limits
+from mutualtls.settings import Settings
+from mutualtls.store.store import Store
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_BETWEEN_SWEEPS = timedelta(minutes=1)
+"""How often what is remembered is looked through for what may be forgotten, at least."""
+
+
+class Worker:
+    """Finishes one key at a time. Any number of `work` may run beside each other."""
+
+    def __init__(
+        self,
+        api: API,
+        store: Store,
+        offers: Offers,
+        agenda: Agenda,
+        announcer: Announcer,
+        *,
+        authorities: AuthorityReconciler,
+        trouble: Trouble,
+        settings: Settings,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._authorities = authorities
+        self._offers = offers
+        self._agenda = agenda
+        self._clock = clock
+        self._between_sweeps = min(_LONGEST_BETWEEN_SWEEPS, settings.burst_window)
+        self._identities = IdentityReconciler(
+            api, store, offers, agenda, announcer, trouble=trouble, settings=settings, clock=clock
+        )
+        self._bundles = BundleReconciler(api, store, offers, agenda, settings=settings, clock=clock)
+
+    async def work(self) -> None:
+        """Take keys off the agenda and finish them, until it is closed."""
+        while (key := await self._agenda.take()) is not None:
+            try:
+                next_check = await self._reconcile(key)
+            except (ClusterError, UnreadableError) as error:
+                logger.warning("will be tried again", extra=self._failed(key) | {"error": str(error)})
+            except AuthorityError as error:
+                self._check_authority(key)
+                logger.warning("authority cannot sign", extra=self._failed(key) | {"error": str(error)})
+            except Exception:
+                logger.exception("programming error, will be tried again", extra=self._failed(key))
+            else:
+                self._agenda.done(key, next_check=next_check)
+
+    async def _reconcile(self, key: Key) -> datetime | None:
+        match key.kind:
+            case Kind.IDENTITY:
+                self._sweep_later()
+                return await self._identities.reconcile(key.name)
+            case Kind.BUNDLE:
+                self._sweep_later()
+                return await self._bundles.reconcile(*key.name.split("/"))
+            case Kind.PACE if not key.name:
+                return self._bundles.release()
+            case Kind.PACE:
+                return self.limits.release(key.name, self._offers.trust(key.name))
+            case Kind.SWEEP:
+                return self._sweep()
+            case Kind.AUTHORITY:
+                return await self._reconcile_authority(key.name)
+
+    async def _reconcile_authority(self, name: str) -> datetime | None:
+        try:
+            return await self._authorities.reconcile(name)
+        finally:
+            if name not in self._store.authorities:
+                self.limits.forget_authority(name)
+
+    def on_offer_changed(self, authority: str) -> None:
+        """Have all looked at that depends on what an authority offers: first the identities whose leaves end first."""
+        for name in sorted(self._store.identities.of_authority(authority), key=self._recorded_end):
+            self._agenda.put(Key(Kind.IDENTITY, name), priority=Priority.REISSUE)
+        for namespace in self._bundles.behind(authority):
+            self._agenda.put(Key(Kind.BUNDLE, f"{authority}/{namespace}"))
+
+    def _recorded_end(self, name: str) -> str:
+        """Tell the end of an identity's leaf by its status; "", which is before all others, where it has none."""
+        known = self._store.identities.get(name)
+        return known.status.certificate.not_after if known and known.status.certificate else ""
+
+    # After a failure
+
+    def _failed(self, key: Key) -> dict[str, str]:
+        """Have a key tried again, at the latest when its files end. Return what the log says of it."""
+        delay = self._agenda.failed(key)
+        end = end_of_files(self._store, key.name, self._clock()) if key.kind is Kind.IDENTITY else None
+        if end is not None:
+            self._agenda.put(key, at=end)
+        return {"key": key.name, "in": str(delay)}
+
+    def _check_authority(self, key: Key) -> None:
+        """Have the authority of an identity looked at, which was thought to be able to sign."""
+        identity = self._store.identities.get(key.name)
+        if key.kind is Kind.IDENTITY and identity is not None:
+            self._agenda.put(Key(Kind.AUTHORITY, identity.authority), priority=Priority.FIRST)
+
+    # What is remembered
+
+    def _sweep_later(self) -> None:
+        self._agenda.put(Key(Kind.SWEEP, ""), at=self._clock() + self._between_sweeps)
+
+    def _sweep(self) -> datetime | None:
+        """Forget what counts no more."""
+        now = self._clock()
+        is_left = [one.sweep(now) for one in (self._identities, self._bundles)]
+        return now + self._between_sweeps if any(is_left) else None
+
+    @property
+    def limits(self) -> Limits:
+        """What identities and their namespaces may have done at once."""
+        return self._identities.limits
+
+    @property
+    def held(self) -> int:
+        """How many things are remembered, of whatever kind, and stand on the agenda."""
+        return self._agenda.held + self._identities.held + self._bundles.held

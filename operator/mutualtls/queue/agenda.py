@@ -1,0 +1,286 @@
+"""The agenda: everything that must happen, now or later, and in which order.
+
+Keys are deduplicated, and never worked on twice at once. What is due is taken by priority; within one, namespaces take
+turns, each with its keys in order of arrival, and with so many at work at once. What cannot wait any longer is moved
+up. After a failure a key waits, longer with every further one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import sys
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import NamedTuple
+
+from mutualtls.queue.rounds import Rounds
+
+
+class Kind(IntEnum):
+    """What a key stands for. Authorities come before the identities that wait for them."""
+
+    AUTHORITY = 0
+    IDENTITY = 1
+    BUNDLE = 2
+    PACE = 3
+    SWEEP = 4
+
+
+class Key(NamedTuple):
+    """One thing to be looked at.
+
+    `name` is that of an authority, also for the pace of its re-issues; `NAMESPACE/NAME` of an identity; or
+    `AUTHORITY/NAMESPACE` for copies of a bundle, `AUTHORITY/` for the ClusterTrustBundle. It is empty for the pace of
+    copies that are written in another form, and for the sweep of what is remembered.
+    """
+
+    kind: Kind
+    name: str
+
+    @property
+    def whose(self) -> str:
+        """The namespace whose turn it takes; "" for what is of none."""
+        namespace, _, rest = self.name.partition("/")
+        match self.kind:
+            case Kind.IDENTITY:
+                return namespace
+            case Kind.BUNDLE:
+                return rest
+            case _:
+                return ""
+
+
+class Priority(IntEnum):
+    """The smaller, the earlier."""
+
+    FIRST = 0
+    """An authority, or an identity that never had files, or whose files end before long."""
+    CHANGE = 1
+    """Something changed."""
+    RENEWAL = 2
+    """Its time has come."""
+    REISSUE = 3
+    """One of many that changed together."""
+
+
+_CLOCK_CHECK_S = 30.0
+"""Longest sleep on the event loop's clock, so that a jump of the clock of the day is noticed."""
+
+_CLOCK_SLACK = timedelta(seconds=5)
+"""By so much a clock may be set back without anything being looked at for it."""
+
+
+_LEAST_STALE = 64
+"""With so many tuples more than twice as many as there are entries, those of entries that have moved are thrown out."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    at: datetime
+    priority: Priority
+    line: Priority | None = None
+    """Where it waits, once it is due."""
+
+
+def _never(_: Key) -> None:
+    """Hurry nothing."""
+
+
+class Agenda:
+    """Hands out keys when they are due. Not thread-safe: one event loop.
+
+    `urgent_from` says from when on a key that is due goes with the first, whatever was wished; None: never.
+    `most_at_work` bounds how many keys of one namespace are worked on at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        first_retry: timedelta,
+        last_retry: timedelta,
+        urgent_from: Callable[[Key], datetime | None] = _never,
+        most_at_work: int = sys.maxsize,
+    ) -> None:
+        self._clock = clock
+        self._first_retry = first_retry
+        self._last_retry = last_retry
+        self._urgent_from = urgent_from
+        self._most_at_work = most_at_work
+        self._entries: dict[Key, _Entry] = {}
+        self._later: list[tuple[datetime, int, Key]] = []
+        """When to look at which entry again: it is due, or cannot wait any longer. Those that moved are left behind."""
+        self._due: dict[Priority, Rounds[Key]] = {priority: Rounds() for priority in Priority}
+        self._order = itertools.count()
+        self._at_work: set[Key] = set()
+        self._number_at_work: Counter[str] = Counter()
+        self._full: set[str] = set()
+        """Namespaces that have as many keys at work as they may."""
+        self._failures: dict[Key, int] = {}
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._latest = clock()
+        """The latest that the clock has said."""
+        self._is_closed = False
+
+    def put(self, key: Key, *, priority: Priority = Priority.CHANGE, at: datetime | None = None) -> None:
+        """Ask that a key be looked at, at once or at a time.
+
+        Of two wishes the earlier counts, as it says anew when to look again; of two that are due the more urgent.
+        """
+        now = self._clock()
+        self._latest = max(self._latest, now)
+        wish = _Entry(at or now, priority)
+        known = self._entries.get(key)
+        if known is not None and (max(known.at, now), known.priority) <= (max(wish.at, now), wish.priority):
+            return
+        self._entries[key] = wish
+        if key in self._at_work:
+            return
+        wish.line = known.line if known is not None else None
+        self._file(key, wish, now)
+
+    async def take(self) -> Key | None:
+        """Wait for a key that is due, and take it. None when the agenda was closed."""
+        while not self._is_closed:
+            self._promote(self._clock())
+            for line in self._due.values():
+                if (key := line.take(but_of=self._full)) is not None:
+                    del self._entries[key]
+                    self._begin(key)
+                    return key
+            waiter = asyncio.get_running_loop().create_future()
+            self._idle.append(waiter)
+            await waiter
+        return None
+
+    def done(self, key: Key, *, next_check: datetime | None) -> None:
+        """Give back a key that was looked at, and say when to look again."""
+        self._failures.pop(key, None)
+        self._give_back(key, next_check, Priority.RENEWAL)
+
+    def failed(self, key: Key) -> timedelta:
+        """Give back a key that could not be finished, and return how long it waits."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        delay = min(self._first_retry * (1 << min(failures, 20)), self._last_retry)
+        # What came in meanwhile waits as well, or a key that fails and changes often would never pause.
+        waiting = self._entries.pop(key, None)  # in no line, as it is at work
+        self._give_back(key, self._clock() + delay, waiting.priority if waiting else Priority.CHANGE)
+        return delay
+
+    def close(self) -> None:
+        """Hand out nothing any more. Whoever waits is told."""
+        self._is_closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        while self._idle:
+            self._wake_one()
+
+    @property
+    def held(self) -> int:
+        """How many things are kept, of whatever kind."""
+        lines = sum(map(len, self._due.values()))
+        at_work = len(self._at_work) + len(self._number_at_work)
+        return len(self._entries) + len(self._later) + lines + at_work + len(self._failures)
+
+    def _begin(self, key: Key) -> None:
+        self._at_work.add(key)
+        if key.whose:
+            self._number_at_work[key.whose] += 1
+            if self._number_at_work[key.whose] >= self._most_at_work:
+                self._full.add(key.whose)
+
+    def _end(self, key: Key) -> None:
+        if key not in self._at_work:
+            return
+        self._at_work.remove(key)
+        if key.whose:
+            self._number_at_work[key.whose] -= 1
+            if not self._number_at_work[key.whose]:
+                del self._number_at_work[key.whose]
+            self._full.discard(key.whose)
+            self._wake_one()  # for what was passed over
+
+    def _give_back(self, key: Key, at: datetime | None, priority: Priority) -> None:
+        self._end(key)
+        if at is not None:
+            self.put(key, priority=priority, at=at)
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._file(key, entry, self._clock())
+        self._tidy()
+
+    def _file(self, key: Key, entry: _Entry, now: datetime) -> None:
+        """Put an entry where it belongs now: into the line that it waits in, or off until something is due of it."""
+        if entry.at > now:
+            self._note(entry.at, key)
+            self._set_alarm(now)
+            return
+        urgent = self._urgent_from(key)
+        line = Priority.FIRST if urgent is not None and urgent <= now else entry.priority
+        if urgent is not None and line is not Priority.FIRST:
+            self._note(urgent, key)
+        if line is not entry.line:
+            self._leave_line(key)
+            entry.line = line
+            self._due[line].add(key.whose, key)
+            self._wake_one()
+
+    def _leave_line(self, key: Key) -> None:
+        """Take a key out of the line that it waits in, if it does."""
+        entry = self._entries.get(key)
+        if entry is not None and entry.line is not None:
+            self._due[entry.line].discard(key.whose, key)
+            entry.line = None
+
+    def _note(self, moment: datetime, key: Key) -> None:
+        heapq.heappush(self._later, (moment, next(self._order), key))
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Throw out what was left behind in the heap, where it is more than what is not."""
+        if len(self._later) > 2 * len(self._entries) + _LEAST_STALE:
+            self._later = [(entry.at, next(self._order), key) for key, entry in self._entries.items()]
+            heapq.heapify(self._later)
+
+    def _promote(self, now: datetime) -> None:
+        """Move what has become due, or urgent. An entry that was moved or taken since leaves a stale tuple.
+
+        What was put off by a clock that was ahead would sleep for as long as that was: all is looked at anew.
+        """
+        is_set_back = now < self._latest - _CLOCK_SLACK
+        self._latest = now if is_set_back else max(self._latest, now)
+        for later, wish in tuple(self._entries.items()) if is_set_back else ():
+            self.put(later, priority=wish.priority)
+        while self._later and self._later[0][0] <= now:
+            _, _, key = heapq.heappop(self._later)
+            entry = self._entries.get(key)
+            if entry is not None and entry.at <= now and key not in self._at_work:
+                self._file(key, entry, now)
+
+    def _set_alarm(self, now: datetime) -> None:
+        """Wake one worker when the next entry is due, and look at the clock again at the latest in a while."""
+        if self._is_closed or not self._later:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        delay = min(max((self._later[0][0] - now).total_seconds(), 0.0), _CLOCK_CHECK_S)
+        self._alarm = asyncio.get_running_loop().call_later(delay, self._ring)
+
+    def _ring(self) -> None:
+        now = self._clock()
+        self._promote(now)
+        self._set_alarm(now)
+
+    def _wake_one(self) -> None:
+        while self._idle:
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return

@@ -1,0 +1,101 @@
+"""The identities that are known, also by what they depend on: authority, namespace, Secret, password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from mutualtls.core.api import identity
+from mutualtls.core.api.identity import Identity
+from mutualtls.core.api.identity_status import IdentityStatus
+from mutualtls.core.model.object_key import ObjectKey
+from mutualtls.store.versioned import Resources
+
+_Index = dict[str | ObjectKey, set[str]]
+
+
+class Identities(Resources[Identity]):
+    """Identities by key. Each is in an index for everything that it depends on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_authority: _Index = {}
+        self._by_namespace: _Index = {}
+        self._by_secret: _Index = {}
+        self._by_password: _Index = {}
+
+    def note(self, body: dict[str, Any]) -> Identity | None:
+        """Take in an identity. None: nothing changed that it is worked on for, as when it is known at this version."""
+        new = identity.parse(body)
+        if self.is_known(new.key, new.resource_version):
+            return None
+        old = self.get(new.key)
+        is_echo = old is not None and msgspec.structs.replace(old, resource_version=new.resource_version) == new
+        self.hold(new.key, new)
+        return None if is_echo else new
+
+    def expect_status(self, known: Identity, status: IdentityStatus, *, instead_of: IdentityStatus) -> None:
+        """Take in a status that is about to be written, so that its echo is no news even when it overtakes the answer.
+
+        Where the write fails, it is taken back by the same way. Whatever the watch brought meanwhile counts more.
+        """
+        old = self.get(known.key)
+        if old is not None and old.uid == known.uid and old.status == instead_of:
+            self.hold(known.key, msgspec.structs.replace(old, status=status))
+
+    def of_authority(self, name: str) -> tuple[str, ...]:
+        """Keys of the identities that name an authority."""
+        return tuple(self._by_authority.get(name, ()))
+
+    def of_namespace(self, name: str) -> tuple[str, ...]:
+        """Keys of the identities in a namespace."""
+        return tuple(self._by_namespace.get(name, ()))
+
+    def count_in_namespace(self, name: str) -> int:
+        """Count the identities in a namespace."""
+        return len(self._by_namespace.get(name, ()))
+
+    def of_secret(self, key: ObjectKey) -> tuple[str, ...]:
+        """Keys of the identities whose files belong into a Secret: one, or several that contend for it."""
+        return tuple(self._by_secret.get(key, ()))
+
+    def of_password(self, key: ObjectKey) -> tuple[str, ...]:
+        """Keys of the identities that name a Secret as the password of their stores."""
+        return tuple(self._by_password.get(key, ()))
+
+    def is_named(self, secret_key: ObjectKey) -> bool:
+        """Whether any of them names a Secret, for its files or its password."""
+        return secret_key in self._by_secret or secret_key in self._by_password
+
+    def hold(self, key: str, new: Identity | None) -> None:
+        """Hold an identity where it is to be found. A status may move it, too: one whose spec cannot be read."""
+        old = self.get(key)
+        for index, name in self._places(old) if old is not None else ():
+            index[name].discard(key)
+            if not index[name]:
+                del index[name]
+        super().hold(key, new)
+        for index, name in self._places(new) if new is not None else ():
+            index.setdefault(name, set()).add(key)
+
+    def _places(self, of: Identity) -> list[tuple[_Index, str | ObjectKey]]:
+        """List in which index, and there under which name, an identity is to be found."""
+        found: list[tuple[_Index, str | ObjectKey]] = [
+            (self._by_authority, of.authority),
+            (self._by_namespace, of.namespace),
+            (self._by_secret, secret_key(of)),
+        ]
+        password = password_key(of)
+        return [*found, (self._by_password, password)] if password is not None else found
+
+
+def secret_key(of: Identity) -> ObjectKey:
+    """Key of the Secret that an identity asks for."""
+    return ObjectKey(of.namespace, of.secret_name)
+
+
+def password_key(of: Identity) -> ObjectKey | None:
+    """Key of the Secret that holds the password of an identity's stores; None where it has none."""
+    stores = of.spec.formats.pkcs12
+    return ObjectKey(of.namespace, stores.password_secret_ref.name) if stores else None

@@ -1,0 +1,111 @@
+"""What Kopf gets to see of its watches: bounded, pruned, and without the echoes of our own writes.
+
+Kopf decodes whatever comes, all of it, and ends for good over what it cannot decode. So each event is read here first:
+what cannot be read is passed over, and what is handed on was written anew, without what no handler needs.
+
+Every status that we write comes back as an event, which costs Kopf more CPU than signing the certificate did, only to
+be ignored: events that bring a version which the store has from the answer to a write are dropped.
+
+Kopf's lists are watches that begin with all that there is (`initial_streaming`), so that there is no other list of its
+to be looked at. It resumes one that was cut without its rest; here it is made to begin it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from mutualtls.core.errors import UnreadableError
+from mutualtls.core.model import labels
+from mutualtls.kube import objects, streams
+from mutualtls.kube.objects import Event
+from mutualtls.kube.streams import Stream
+from mutualtls.kube.unread import Unread, UnreadObjects
+from mutualtls.kube.versions import Versions
+from mutualtls.kube.watch import key_of
+
+_BRINGS_AN_OBJECT = frozenset({"ADDED", "MODIFIED"})
+_LIST_ENDS = "k8s.io/initial-events-end"
+_OURS = f"{labels.GROUP}/"
+_BEGIN_AGAIN = b'{"type":"ERROR","object":{"kind":"Status","code":410}}\n'
+
+IsKnown = Callable[[str, str, str, str], bool]
+"""Tells, by kind, namespace, name and version of an object, whether it is known."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Filter:
+    """What stands between Kopf and its watches. Resources are named by their plurals."""
+
+    is_known: IsKnown
+    hear: Callable[[str], None]
+    """Called with the resource of a watch that has told anything, be it a bookmark."""
+    list_ended: Callable[[str], None]
+    """Called with a resource once all that there is of it was told of."""
+    unread: UnreadObjects
+    versions: Versions
+    _cut: set[str] = field(default_factory=set)
+    """Resources whose list has begun and not ended."""
+
+    async def passed(self, resource: str, content: Stream, *, is_list: bool) -> AsyncIterator[bytes]:
+        """Iterate over the lines that Kopf is to see of a watch, which may begin with a list."""
+        if is_list:
+            self._cut.add(resource)
+        elif resource in self._cut:
+            yield _BEGIN_AGAIN
+            return
+        async for event in streams.events_without_proof(content):
+            self.hear(resource)
+            if isinstance(event, Unread):
+                self.unread.note(resource, event.key, event.why)
+                continue
+            self.versions.note(resource, event.metadata["resourceVersion"])
+            if not self._is_echo(event):
+                if event.type == "BOOKMARK" and _LIST_ENDS in event.metadata.get("annotations", {}):
+                    self._cut.discard(resource)
+                    self.list_ended(resource)
+                try:
+                    yield objects.pruned(event, _OURS) + b"\n"
+                except UnreadableError as error:
+                    self.unread.note(resource, str(key_of(event.metadata)), str(error))
+
+    def _is_echo(self, event: Event) -> bool:
+        metadata = event.metadata
+        return event.type in _BRINGS_AN_OBJECT and self.is_known(
+            event.object["kind"], metadata.get("namespace", ""), metadata["name"], metadata["resourceVersion"]
+        )
+
+
+def quiet_response(through: Filter) -> type[aiohttp.ClientResponse]:
+    """Make a class of responses, for an aiohttp session, whose watches go through a filter."""
+
+    class QuietResponse(aiohttp.ClientResponse):
+        async def start(self, connection: Any) -> aiohttp.ClientResponse:
+            await super().start(connection)
+            if self.url.query.get("watch") == "true" and self.status == 200:  # noqa: PLR2004 - the one good status
+                is_list = self.url.query.get("sendInitialEvents") == "true"
+                resource = self.url.path.rpartition("/")[2]
+                self.content = _Quiet(self.content, through, resource, is_list=is_list)  # type: ignore[assignment]
+            return self
+
+    return QuietResponse
+
+
+class _Quiet:
+    """The content of a watch, filtered. Kopf reads it by `iter_chunked`."""
+
+    def __init__(self, content: aiohttp.StreamReader, through: Filter, resource: str, *, is_list: bool) -> None:
+        self._content = content
+        self._through = through
+        self._resource = resource
+        self._is_list = is_list
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    def iter_chunked(self, _: int) -> AsyncIterator[bytes]:
+        """Iterate over whole lines."""
+        return self._through.passed(self._resource, self._content, is_list=self._is_list)

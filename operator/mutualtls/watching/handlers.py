@@ -1,0 +1,66 @@
+"""What Kopf tells us: identities, authorities and namespaces that changed. A handler notes it and wakes who must look.
+
+No handler writes, waits, or keeps anything on the object: no finalizer, no annotation, no progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import kopf
+
+from mutualtls.core.model import labels
+from mutualtls.store.store import Store
+from mutualtls.watching.wakes import Wakes
+
+
+class Handlers:
+    """The handlers of one operator, to be registered with Kopf."""
+
+    def __init__(self, store: Store, wakes: Wakes) -> None:
+        self._store = store
+        self._wakes = wakes
+
+    def register(self, registry: kopf.OperatorRegistry) -> None:
+        """Register them."""
+        ours = (labels.GROUP, labels.VERSION)
+        kopf.on.event(*ours, labels.IDENTITY_PLURAL, registry=registry)(_handler(self.note_identity))
+        kopf.on.event(*ours, labels.AUTHORITY_PLURAL, registry=registry)(_handler(self.note_authority))
+        kopf.on.event("v1", "namespaces", registry=registry)(_handler(self.note_namespace))
+
+    def note_identity(self, event_type: str, body: dict[str, Any]) -> None:
+        """Note an identity, also that it is gone: the next look at it forgets what was kept of it."""
+        if event_type == "DELETED":
+            metadata = body["metadata"]
+            key = f"{metadata['namespace']}/{metadata['name']}"
+            self._store.drop_identity(key, metadata["uid"])
+            self._wakes.identity(key)
+        elif (noted := self._store.identities.note(body)) is not None:
+            self._wakes.identity(noted.key)
+
+    def note_authority(self, event_type: str, body: dict[str, Any]) -> None:
+        """Note an authority, also that it is gone: its identities learn that from the next look at it."""
+        name = body["metadata"]["name"]
+        if event_type == "DELETED":
+            self._store.drop_authority(name, body["metadata"]["uid"])
+        elif self._store.authorities.note(body) is None:
+            return
+        self._wakes.authority(name)
+
+    def note_namespace(self, event_type: str, body: dict[str, Any]) -> None:
+        """Note a namespace, and wake its identities and bundles where something changed that they depend on."""
+        name = body["metadata"]["name"]
+        if event_type == "DELETED":
+            self._store.drop_namespace(name)
+        elif self._store.note_namespace(body["metadata"]):
+            self._wakes.namespace(name)
+
+
+def _handler(note: Callable[[str, dict[str, Any]], None]) -> Callable[..., Awaitable[None]]:
+    """Make a handler of Kopf's of what notes an object and the type of its event."""
+
+    async def seen(event: kopf.RawEvent, **_: Any) -> None:
+        note(str(event["type"]), dict(event["object"]))
+
+    return seen
