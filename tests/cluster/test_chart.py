@@ -334,6 +334,7 @@ def test_roles_of_people_take_identities_in(release: Helm, empty_cluster: Cluste
 
 def test_an_upgrade_changes_in_place(served: World, release: Helm) -> None:
     """The authority stays with the operator's claim, so that the operator continues with it."""
+    served.cluster.kubectl("wait", "--for=condition=Ready", "mtlsca/default", "--timeout=60s")
     before = _uid(served, "deployment", NAME), _uid(served, "mtlsca", "default")
     values = IMAGE | {"authority": {"spec": {"leaf": {"duration": "12h"}}}, "settings": {"relist": "5m"}}
     said = release.run("upgrade", RELEASE, str(CHART), values=values)
@@ -396,16 +397,18 @@ def test_an_uninstall_leaves_what_workloads_depend_on(served: World, release: He
 
 
 def _kept(world: World) -> dict[str, str]:
-    """Uids of what is to stay, a line each."""
+    """Uids of what is to stay, a line each; not of other tests' namespaces, which may be on their way out."""
     line = '{.kind} {.metadata.name} {.metadata.uid}{"\\n"}'
     uids = ("--output", f"jsonpath={{range .items[*]}}{line}{{end}}")
-    ours = ("--selector", "mutualtls.dev/part", "--all-namespaces")
+    ours = ("--selector", "mutualtls.dev/part", *uids)
+    home = replace(world, namespace=NAMESPACE)
     return {
         "crds": world.kubectl("get", "crds", *uids),
         "authorities": world.kubectl("get", "mtlsca", *uids),
         "identities": world.kubectl("get", "mtls", *uids),
-        "secrets": world.kubectl("get", "secrets", *ours, *uids),
-        "ledgers": world.kubectl("get", "configmaps", *ours, *uids),
+        "secrets": world.kubectl("get", "secrets", *ours),
+        "CAs": home.kubectl("get", "secrets", *ours),
+        "ledgers": home.kubectl("get", "configmaps", *ours),
     }
 
 
