@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mutualtls.queue.agenda import Agenda, Key, Kind, Priority
+from mutualtls.core.model.object_key import ObjectKey
+from mutualtls.queue.agenda import Agenda, Key, Priority
 from support.builders import HOUR, NOW, SECOND
 
-A, B, C = (Key(Kind.IDENTITY, f"shop/{name}") for name in "abc")
+A, B, C = (Key.identity(ObjectKey("shop", name)) for name in "abc")
 
 
 class Clock:
@@ -159,7 +160,7 @@ def test_one_worker_gets_one_key() -> None:
     """With many workers and many puts, no key is at work twice, and none is left over."""
 
     async def scene(agenda: Agenda, _: Clock) -> None:
-        keys = [Key(Kind.IDENTITY, f"shop/{number}") for number in range(50)]
+        keys = [Key.identity(ObjectKey("shop", str(number))) for number in range(50)]
         at_work: set[Key] = set()
         looked: list[Key] = []
 
@@ -275,7 +276,7 @@ def test_what_is_to_be_done_later_makes_nothing_urgent_now() -> None:
 
 def of(namespace: str, *numbers: int) -> list[Key]:
     """Keys of identities of a namespace."""
-    return [Key(Kind.IDENTITY, f"{namespace}/{number}") for number in numbers]
+    return [Key.identity(ObjectKey(namespace, str(number))) for number in numbers]
 
 
 @pytest.mark.parametrize("priority", list(Priority))
@@ -327,11 +328,11 @@ def test_copies_of_bundles_take_the_turns_of_their_namespace() -> None:
     """Authorities and what else is of none take turns, too."""
 
     async def scene(agenda: Agenda, _: Clock) -> None:
-        bundle, authority = Key(Kind.BUNDLE, "default/shop"), Key(Kind.AUTHORITY, "default")
-        for key in (*of("shop", 0), bundle, *of("pay", 0), authority, Key(Kind.PACE, "default")):
+        bundle, authority = Key.bundle("default", "shop"), Key.authority("default")
+        for key in (*of("shop", 0), bundle, *of("pay", 0), authority, Key.pace("default")):
             agenda.put(key)
 
-        assert [*of("shop", 0), *of("pay", 0), authority, bundle, Key(Kind.PACE, "default")] == await taken(agenda)
+        assert [*of("shop", 0), *of("pay", 0), authority, bundle, Key.pace("default")] == await taken(agenda)
 
     play(scene)
 
@@ -355,7 +356,7 @@ def test_a_namespace_has_only_so_many_at_work() -> None:
     """The other workers, and what they may ask of the API server at once, are for others; authorities have no bound."""
 
     async def scene(agenda: Agenda, _: Clock) -> None:
-        authorities = [Key(Kind.AUTHORITY, name) for name in "abc"]
+        authorities = [Key.authority(name) for name in "abc"]
         for key in (*of("mallory", *range(5)), *authorities):
             agenda.put(key, priority=Priority.FIRST)
         agenda.put(*of("shop", 0))
@@ -396,10 +397,10 @@ def test_no_namespace_waits_for_more_than_one_turn_of_each_other(steps: list[tup
                 priority = waiting.pop(found)
                 assert priority == min([priority, *waiting.values()])
                 for (other, namespace), seen in turns.items():
-                    seen[found.whose] += other is priority and namespace != found.whose
-                turns.pop((priority, found.whose), None)
+                    seen[found.namespace] += other is priority and namespace != found.namespace
+                turns.pop((priority, found.namespace), None)
                 agenda.done(found, next_check=None)
-            now_waiting = {(priority, key.whose) for key, priority in waiting.items()}
+            now_waiting = {(priority, key.namespace) for key, priority in waiting.items()}
             turns = {one: turns.get(one, Counter()) for one in now_waiting}
 
             assert all(number <= 1 for seen in turns.values() for number in seen.values())
@@ -414,7 +415,7 @@ def test_no_namespace_waits_for_more_than_one_turn_of_each_other(steps: list[tup
 
 def urgent_in(**seconds: float) -> Callable[[Key], datetime | None]:
     """Have identities be urgent so many seconds from now, by namespace."""
-    return lambda key: NOW + timedelta(seconds=seconds[key.whose]) if key.whose in seconds else None
+    return lambda key: NOW + timedelta(seconds=seconds[key.namespace]) if key.namespace in seconds else None
 
 
 def test_what_is_urgent_goes_with_the_first() -> None:
@@ -484,7 +485,7 @@ def test_what_comes_and_goes_leaves_nothing() -> None:
     """The agenda forgets its times, its failures and its namespace."""
 
     async def scene(agenda: Agenda, clock: Clock) -> None:
-        keys = [Key(Kind.IDENTITY, f"n{number % 100}/{number}") for number in range(9000)]
+        keys = [Key.identity(ObjectKey(f"n{number % 100}", str(number))) for number in range(9000)]
         for key in keys:
             agenda.put(key, priority=Priority.FIRST)
         for key in await taken(agenda):

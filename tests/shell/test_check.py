@@ -408,7 +408,7 @@ def test_what_an_authority_would_take_away_is_told(
     """What is not there already is not listed."""
     there, new = present(permits=[PERMIT], trust=EVERYWHERE), builders.authority(**spec)
 
-    assert refused == [(one.identity, one.reason) for one in impact.refusals(new, there)]
+    assert refused == [(str(one.identity), one.reason) for one in impact.refusals(new, there)]
     assert gone == impact.copies_that_go(new, there)
 
 

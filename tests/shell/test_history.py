@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 
 from mutualtls.core.leaf.observed import Contest
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.queue.pacing import ReissuePacer, ReissuePacers, Said
 from mutualtls.queue.repairs import Repairs
 from support.builders import MINUTE, NOW, SECOND
@@ -14,7 +15,7 @@ from support.builders import MINUTE, NOW, SECOND
 WINDOW = 10 * MINUTE
 
 
-ORDERS = "shop/orders"
+ORDERS = ObjectKey("shop", "orders")
 VERSION = (1, "bundle")
 """Of what is wanted: generation of the identity, hash of the bundle."""
 
@@ -27,7 +28,7 @@ def mended(*moments: datetime) -> Repairs:
     return repairs
 
 
-def contest(repairs: Repairs, *, now: datetime, key: str = ORDERS, version: object = VERSION) -> Contest | None:
+def contest(repairs: Repairs, *, now: datetime, key: ObjectKey = ORDERS, version: object = VERSION) -> Contest | None:
     """Ask whether an object is contested."""
     return repairs.contest(key, version, now)
 
@@ -108,7 +109,7 @@ def test_what_is_new_of_ours_ends_a_contest(version: object) -> None:
 
 def test_a_contest_of_one_is_none_of_another() -> None:
     """Each object has its own."""
-    assert contest(mended(*THREE), now=THREE[2], key="shop/payments") is None
+    assert contest(mended(*THREE), now=THREE[2], key=ObjectKey("shop", "payments")) is None
 
 
 def test_who_changes_what_is_wanted_each_time_has_nine_mends() -> None:
@@ -134,9 +135,9 @@ def test_deletions_are_counted_apart() -> None:
 # Pace of re-issues
 
 
-def waiting(*ends: int) -> ReissuePacer:
+def waiting(*ends: int) -> ReissuePacer[str]:
     """A pacer for which identities wait whose leaves end after so many minutes, each called by them."""
-    pacer = ReissuePacer()
+    pacer: ReissuePacer[str] = ReissuePacer()
     for end in ends:
         assert not pacer.may_start(str(end), NOW + end * MINUTE, NOW)
     return pacer
@@ -205,17 +206,17 @@ def test_turns_are_not_saved_up(*, idle: bool) -> None:
 def test_each_authority_has_a_pace_of_its_own() -> None:
     """Its identities are released at it, until none of them waits, is gone, or the authority is."""
     pacers = ReissuePacers()
-    for authority, key in (("a", "n/1"), ("a", "n/2"), ("b", "n/3"), ("b", "n/4")):
-        assert not pacers.may_start(authority, key, end=NOW + MINUTE, now=NOW)
+    for authority, name in (("a", "1"), ("a", "2"), ("b", "3"), ("b", "4")):
+        assert not pacers.may_start(authority, ObjectKey("n", name), end=NOW + MINUTE, now=NOW)
     first = pacers.release("a", NOW + SECOND, per_second=1)
-    pacers.forget("n/2")
+    pacers.forget(ObjectKey("n", "2"))
 
-    assert (["n/1"], NOW + 2 * SECOND) == first
+    assert ([ObjectKey("n", "1")], NOW + 2 * SECOND) == first
     assert ([], None) == pacers.release("a", NOW + 2 * SECOND, per_second=1)
-    assert (["n/3", "n/4"], None) == pacers.release("b", NOW + SECOND, per_second=2)
-    assert pacers.may_start("b", "n/3", end=NOW + MINUTE, now=NOW)
-    pacers.done("b", "n/3")
-    assert not pacers.may_start("b", "n/3", end=NOW + MINUTE, now=NOW)
+    assert ([ObjectKey("n", "3"), ObjectKey("n", "4")], None) == pacers.release("b", NOW + SECOND, per_second=2)
+    assert pacers.may_start("b", ObjectKey("n", "3"), end=NOW + MINUTE, now=NOW)
+    pacers.done("b", ObjectKey("n", "3"))
+    assert not pacers.may_start("b", ObjectKey("n", "3"), end=NOW + MINUTE, now=NOW)
     for name in ("a", "b"):
         pacers.forget_authority(name)
     assert 0 == pacers.held
@@ -238,7 +239,7 @@ def test_another_reason_or_identity_is_said_at_once() -> None:
     said.left_out(ORDERS, "NotPermitted", NOW)
 
     assert 0 == said.left_out(ORDERS, "InvalidSpec", NOW)
-    assert 0 == said.left_out("shop/payments", "NotPermitted", NOW)
+    assert 0 == said.left_out(ObjectKey("shop", "payments"), "NotPermitted", NOW)
 
 
 # What is kept
@@ -248,12 +249,12 @@ def test_what_comes_and_goes_leaves_nothing() -> None:
     """Whether it is said to be gone, or long ago."""
     repairs, said, pacer = Repairs(WINDOW), Said(WINDOW), waiting(0)
     for number in range(9000):
-        key = f"shop/{number}"
+        key = ObjectKey("shop", str(number))
         repairs.note(key, VERSION, "helm", NOW)
         said.left_out(key, "NotPermitted", NOW)
-        pacer.may_start(key, NOW + number * SECOND, NOW)
+        pacer.may_start(str(key), NOW + number * SECOND, NOW)
         said.forget(key)
-        pacer.done(key)
+        pacer.done(str(key))
     repairs.note(ORDERS, VERSION, "helm", NOW)
     said.left_out(ORDERS, "NotPermitted", NOW)
     kept = said.held

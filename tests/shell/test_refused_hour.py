@@ -18,19 +18,20 @@ from mutualtls.authorities.offers import Offers
 from mutualtls.authorities.reconciler import AuthorityReconciler
 from mutualtls.core import times
 from mutualtls.core.model import labels
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.kube import paths, transport
 from mutualtls.kube.api import API
 from mutualtls.kube.events import Announcer
 from mutualtls.kube.transport import Request
 from mutualtls.process.worker import Worker
-from mutualtls.queue.agenda import Agenda, Key, Kind
+from mutualtls.queue.agenda import Agenda, Key
 from mutualtls.queue.trouble import Trouble
 from mutualtls.settings import Settings
 from mutualtls.store.store import Store
 from support import builders
 from support.builders import HOUR, MINUTE, NOW, SECOND, as_stored, default_signer, merged
 
-ORDERS = "shop/orders"
+ORDERS = ObjectKey("shop", "orders")
 STATUS = f"{paths.identity('shop', 'orders')}/status"
 GOOD = ("True", "Issued")
 SECRETS, SECRET = paths.secrets("shop"), paths.secret("shop", "orders-mtls")
@@ -168,7 +169,7 @@ def hour(server: Server, during: During = lambda *_: None) -> None:
             clock=server.clock,
         )
         store.identities.note(server.identity)
-        agenda.put(Key(Kind.IDENTITY, ORDERS))
+        agenda.put(Key.identity(ORDERS))
         work = asyncio.create_task(worker.work())
         for second in range(int(HOUR.total_seconds())):
             server.now = NOW + second * SECOND
@@ -270,7 +271,7 @@ def test_a_wrong_order_is_answered_and_one_that_was_obeyed_is_not() -> None:
             change = {"metadata": {"resourceVersion": version, "annotations": {labels.REISSUE: order}}}
             server.identity = merged(server.identity, change)
             worker._store.identities.note(server.identity)  # noqa: SLF001 - as the watch does
-            worker._agenda.put(Key(Kind.IDENTITY, ORDERS))  # noqa: SLF001 - as the watch does
+            worker._agenda.put(Key.identity(ORDERS))  # noqa: SLF001 - as the watch does
 
     hour(server, during)
     first = server.statuses[0][1]["certificate"]["serialNumber"]

@@ -33,7 +33,7 @@ from mutualtls.core.rotation import lifecycle, progress, report
 from mutualtls.core.rotation.report import Found
 from mutualtls.core.rotation.steps import Note, Sign, View, Write
 from mutualtls.kube import paths
-from mutualtls.queue.agenda import Agenda, Key, Kind
+from mutualtls.queue.agenda import Agenda, Key
 from mutualtls.store.store import Store
 from support.builders import key
 from support.memory import Memory, worked
@@ -87,14 +87,14 @@ def begin(memory: Memory, store: Store, agenda: Agenda) -> None:
     for name, body in stored("mtls").items():
         memory.objects[paths.identity("shop", name)] = body
         store.identities.note(body)
-        agenda.put(Key(Kind.IDENTITY, f"shop/{name}"))
+        agenda.put(Key.identity(ObjectKey("shop", name)))
     for body in (stored("configmap")["roots"], *stored("clustertrustbundle").values()):
         copy = ObjectKey(body["metadata"].get("namespace", ""), body["metadata"]["name"])
         memory.objects[paths.copy(copy)] = body
         store.copies.note(copy, body["metadata"], now=NOW)
     for name in stored("mtlsca"):
         for namespace in ("", "shop"):
-            agenda.put(Key(Kind.BUNDLE, f"{name}/{namespace}"))
+            agenda.put(Key.bundle(name, namespace))
 
 
 def test_nothing_is_written_of_identities_and_each_copy_once() -> None:

@@ -16,7 +16,7 @@ from mutualtls.core.leaf import render
 from mutualtls.core.model import labels
 from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.kube import paths
-from mutualtls.queue.agenda import Agenda, Key, Kind
+from mutualtls.queue.agenda import Agenda, Key
 from mutualtls.store.store import Store
 from support import builders
 from support.builders import NOW, as_stored, entry_of_ours, signer
@@ -63,7 +63,7 @@ def identities(change: Change) -> Begin:
             memory.objects[paths.identity("shop", name)] = body
             store.secrets.note(ObjectKey("shop", f"{name}-mtls"), secret_of(name)["metadata"], now=NOW)
             store.identities.note(body)
-            agenda.put(Key(Kind.IDENTITY, f"shop/{name}"))
+            agenda.put(Key.identity(ObjectKey("shop", name)))
 
     return begin
 
@@ -82,7 +82,7 @@ def copies(memory: Memory, store: Store, agenda: Agenda) -> None:
         memory.objects[paths.copy(key)] = body
         store.note_namespace({"name": f"shop-{number}", "labels": {}})
         store.copies.note(key, body["metadata"], now=NOW)
-        agenda.put(Key(Kind.BUNDLE, f"default/shop-{number}"))
+        agenda.put(Key.bundle("default", f"shop-{number}"))
 
 
 FORMS = [

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.queue.shares import Shares
 from mutualtls.queue.slow_keys import SlowKeySlots
 from mutualtls.settings import Settings
@@ -16,7 +17,7 @@ from support.builders import MINUTE, NOW, SECOND
 BURST = 10
 WINDOW = 100 * SECOND
 """One change in ten seconds, for an identity, and for a namespace of few."""
-ORDERS = "shop/orders"
+ORDERS = ObjectKey("shop", "orders")
 
 
 def shares() -> Shares:
@@ -24,7 +25,12 @@ def shares() -> Shares:
     return Shares(burst=BURST, window=WINDOW)
 
 
-def drawn(of: Shares, times: int, *, key: str = ORDERS, in_namespace: int = 1, now: datetime = NOW) -> int:
+def of_n(name: str) -> ObjectKey:
+    """Key of an identity in the namespace n."""
+    return ObjectKey("n", name)
+
+
+def drawn(of: Shares, times: int, *, key: ObjectKey = ORDERS, in_namespace: int = 1, now: datetime = NOW) -> int:
     """Draw so often, and count how often that was granted."""
     return sum(of.draw(key, in_namespace=in_namespace, now=now) is None for _ in range(times))
 
@@ -73,18 +79,18 @@ def test_a_namespace_may_have_two_changes_of_each_identity() -> None:
     """All made and all changed, and then one after the other."""
     of = shares()
     for number in range(100):
-        assert 2 == drawn(of, 2, key=f"shop/{number}", in_namespace=100)
+        assert 2 == drawn(of, 2, key=ObjectKey("shop", str(number)), in_namespace=100)
 
-    assert NOW < (of.draw("shop/0", in_namespace=100, now=NOW) or NOW)
-    assert 1 == drawn(of, 1, key="pay/0")
+    assert NOW < (of.draw(ObjectKey("shop", "0"), in_namespace=100, now=NOW) or NOW)
+    assert 1 == drawn(of, 1, key=ObjectKey("pay", "0"))
 
 
 def test_who_waits_in_a_namespace_gets_one_moment_after_the_other() -> None:
     """They come in the order of asking, not all at once when one moment is free."""
     of = shares()
     for number in range(100):
-        drawn(of, 2, key=f"shop/{number}", in_namespace=100)
-    moments = [of.draw(f"shop/{number}", in_namespace=100, now=NOW) or NOW for number in range(50)]
+        drawn(of, 2, key=ObjectKey("shop", str(number)), in_namespace=100)
+    moments = [of.draw(ObjectKey("shop", str(number)), in_namespace=100, now=NOW) or NOW for number in range(50)]
 
     assert sorted(set(moments)) == moments
     assert NOW + 50 * WINDOW / 200 == moments[-1]
@@ -95,18 +101,18 @@ def test_who_deletes_all_and_makes_it_again_waits_for_nothing() -> None:
     of = shares()
     for _time in range(2):
         for number in range(1, 101):
-            assert of.draw(f"shop/{number}", in_namespace=number, now=NOW) is None
+            assert of.draw(ObjectKey("shop", str(number)), in_namespace=number, now=NOW) is None
         for number in range(1, 101):
-            of.forget(f"shop/{number}")
+            of.forget(ObjectKey("shop", str(number)))
 
 
 def test_what_a_gone_identity_waited_for_is_its_namespaces_again() -> None:
     """Creating and deleting ever new identities delays nobody for ever."""
     of = shares()
-    drawn(of, BURST, key="shop/0")
+    drawn(of, BURST, key=ObjectKey("shop", "0"))
     for number in range(1, 1000):
-        of.draw(f"shop/{number}", in_namespace=1, now=NOW)
-        of.forget(f"shop/{number}")
+        of.draw(ObjectKey("shop", str(number)), in_namespace=1, now=NOW)
+        of.forget(ObjectKey("shop", str(number)))
 
     assert NOW + 10 * SECOND == of.draw(ORDERS, in_namespace=1, now=NOW)
 
@@ -124,7 +130,7 @@ def test_five_thousand_identities_are_applied_at_once() -> None:
     """One after the other is known, and each is made at once."""
     of = by_default()
 
-    assert all(of.draw(f"shop/{n}", in_namespace=n, now=NOW) is None for n in range(1, 5001))
+    assert all(of.draw(ObjectKey("shop", str(n)), in_namespace=n, now=NOW) is None for n in range(1, 5001))
 
 
 def test_an_identity_is_edited_twenty_times_in_a_minute() -> None:
@@ -142,7 +148,7 @@ def test_a_spec_that_flaps_is_followed_a_few_times_a_minute() -> None:
     for second in range(5 * 60):
         for number in range(16):
             now = NOW + second * SECOND
-            granted[second // 60] += drawn(of, 2, key=f"mallory/{number}", in_namespace=16, now=now)
+            granted[second // 60] += drawn(of, 2, key=ObjectKey("mallory", str(number)), in_namespace=16, now=now)
 
     assert 60 < granted[0] < 70
     assert all(5 <= granted[minute] <= 7 for minute in range(1, 5))
@@ -155,7 +161,7 @@ def test_full_buckets_are_not_kept() -> None:
     """Moments that nobody came for are not kept, either."""
     of = shares()
     drawn(of, BURST + 1)
-    drawn(of, 1, key="pay/0")
+    drawn(of, 1, key=ObjectKey("pay", "0"))
     before = of.held
     of.sweep(NOW + 15 * SECOND)
     partly = of.held
@@ -168,7 +174,7 @@ def test_identities_that_come_and_go_leave_nothing() -> None:
     """Their number does not matter."""
     of = shares()
     for number in range(9000):
-        key = f"shop/{number}"
+        key = ObjectKey("shop", str(number))
         drawn(of, 3, key=key, in_namespace=2)
         of.forget(key)
 
@@ -181,7 +187,7 @@ def test_who_waits_is_counted_by_namespace() -> None:
     """The metric counts them until their moment."""
     of = shares()
     drawn(of, BURST + 1)
-    drawn(of, BURST + 1, key="pay/0")
+    drawn(of, BURST + 1, key=ObjectKey("pay", "0"))
 
     assert {"shop": 1, "pay": 1} == of.waiting(NOW)
     assert {} == of.waiting(NOW + 10 * SECOND)
@@ -195,92 +201,95 @@ def test_there_are_so_many_places_and_a_line() -> None:
     """Who stood in line first has the place that another leaves, and is told."""
     slots = SlowKeySlots(2)
 
-    assert [True, True, False, False] == [slots.acquire(f"n/{name}", NOW) for name in "abcd"]
-    assert ["n/c"] == slots.release("n/a")
-    assert [True, False] == [slots.acquire("n/c", NOW), slots.acquire("n/e", NOW)]
-    assert [["n/d"], ["n/e"], [], []] == [slots.release(f"n/{name}") for name in "bcde"]
+    assert [True, True, False, False] == [slots.acquire(of_n(name), NOW) for name in "abcd"]
+    assert [of_n("c")] == slots.release(of_n("a"))
+    assert [True, False] == [slots.acquire(of_n("c"), NOW), slots.acquire(of_n("e"), NOW)]
+    assert [[of_n("d")], [of_n("e")], [], []] == [slots.release(of_n(name)) for name in "bcde"]
 
 
 def test_nobody_overtakes_who_was_told() -> None:
     """The place is kept until they come."""
     slots = SlowKeySlots(1)
-    slots.acquire("n/a", NOW)
-    slots.acquire("n/b", NOW)
-    slots.release("n/a")
+    slots.acquire(of_n("a"), NOW)
+    slots.acquire(of_n("b"), NOW)
+    slots.release(of_n("a"))
 
-    assert [False, True] == [slots.acquire("m/c", NOW), slots.acquire("n/b", NOW)]
+    assert [False, True] == [slots.acquire(ObjectKey("m", "c"), NOW), slots.acquire(of_n("b"), NOW)]
 
 
 def test_who_is_told_and_does_not_want_it_any_more_leaves_it_to_the_next() -> None:
     """Its spec was changed, say."""
     slots = SlowKeySlots(1)
     for name in "abc":
-        slots.acquire(f"n/{name}", NOW)
+        slots.acquire(of_n(name), NOW)
 
-    assert [["n/b"], ["n/c"], []] == [slots.release(f"n/{name}") for name in "abc"]
+    assert [[of_n("b")], [of_n("c")], []] == [slots.release(of_n(name)) for name in "abc"]
 
 
 def test_who_leaves_the_line_is_not_told() -> None:
     """Nor stands in anybody's way."""
     slots = SlowKeySlots(1)
     for name in "abc":
-        slots.acquire(f"n/{name}", NOW)
+        slots.acquire(of_n(name), NOW)
 
-    assert [[], ["n/c"]] == [slots.release("n/b"), slots.release("n/a")]
+    assert [[], [of_n("c")]] == [slots.release(of_n("b")), slots.release(of_n("a"))]
 
 
 def test_namespaces_take_turns() -> None:
     """However many stand in line for one of them."""
     slots = SlowKeySlots(1)
-    slots.acquire("mallory/0", NOW)
+    slots.acquire(ObjectKey("mallory", "0"), NOW)
     for number in range(1, 300):
-        slots.acquire(f"mallory/{number}", NOW)
-    slots.acquire("shop/orders", NOW)
+        slots.acquire(ObjectKey("mallory", str(number)), NOW)
+    slots.acquire(ObjectKey("shop", "orders"), NOW)
 
-    assert ["mallory/1"] == slots.release("mallory/0")
-    assert ["shop/orders"] == slots.release("mallory/1")
+    assert [ObjectKey("mallory", "1")] == slots.release(ObjectKey("mallory", "0"))
+    assert [ObjectKey("shop", "orders")] == slots.release(ObjectKey("mallory", "1"))
 
 
 def test_a_namespace_has_one_place_at_a_time_where_it_is_to() -> None:
     """The others are for others, though nobody else wants them yet."""
     slots = SlowKeySlots(2, one_a_namespace=True)
 
-    assert [True, False, False, True] == [slots.acquire(k, NOW) for k in ("m/0", "m/1", "m/2", "shop/0")]
-    assert [] == slots.release("shop/0")
-    assert ["m/1"] == slots.release("m/0")
+    assert [True, False, False, True] == [
+        slots.acquire(k, NOW)
+        for k in (ObjectKey("m", "0"), ObjectKey("m", "1"), ObjectKey("m", "2"), ObjectKey("shop", "0"))
+    ]
+    assert [] == slots.release(ObjectKey("shop", "0"))
+    assert [ObjectKey("m", "1")] == slots.release(ObjectKey("m", "0"))
 
 
 def test_who_is_urgent_comes_first() -> None:
     """A first issuance, or a renewal that is late, before all those that are made anew; also who has become so."""
     slots = SlowKeySlots(1)
     for name in "abcd":
-        slots.acquire(f"n/{name}", NOW)
-    slots.acquire("n/first", NOW, is_urgent=True)
-    slots.acquire("n/c", NOW, is_urgent=True)
-    told = [slots.release(f"n/{name}") for name in ("a", "first", "c", "b")]
+        slots.acquire(of_n(name), NOW)
+    slots.acquire(of_n("first"), NOW, is_urgent=True)
+    slots.acquire(of_n("c"), NOW, is_urgent=True)
+    told = [slots.release(of_n(name)) for name in ("a", "first", "c", "b")]
 
-    assert [["n/first"], ["n/c"], ["n/b"], ["n/d"]] == told
+    assert [[of_n("first")], [of_n("c")], [of_n("b")], [of_n("d")]] == told
 
 
 def test_since_when_somebody_waits_is_known() -> None:
     """However often they ask."""
     slots = SlowKeySlots(1)
     for seconds in range(3):
-        slots.acquire("n/a", NOW)
-        slots.acquire("n/b", NOW + seconds * SECOND)
-    since = slots.waits_since("n/b")
-    slots.release("n/a")
+        slots.acquire(of_n("a"), NOW)
+        slots.acquire(of_n("b"), NOW + seconds * SECOND)
+    since = slots.waits_since(of_n("b"))
+    slots.release(of_n("a"))
 
-    assert [NOW, None, None] == [since, slots.waits_since("n/a"), slots.waits_since("n/b")]
+    assert [NOW, None, None] == [since, slots.waits_since(of_n("a")), slots.waits_since(of_n("b"))]
 
 
 def test_places_keep_nothing_of_who_came_and_went() -> None:
     """Whether they had a place, waited for one, or were told."""
     slots = SlowKeySlots(2, one_a_namespace=True)
     for number in range(9000):
-        slots.acquire(f"{number % 7}/{number}", NOW, is_urgent=bool(number % 2))
+        slots.acquire(ObjectKey(str(number % 7), str(number)), NOW, is_urgent=bool(number % 2))
     for number in range(9000):
-        slots.release(f"{number % 7}/{number}")
+        slots.release(ObjectKey(str(number % 7), str(number)))
 
     assert (0, 0) == (slots.held, slots.waiting)
 
@@ -298,10 +307,10 @@ def test_places_are_never_more_and_never_idle(
 ) -> None:
     """Whatever happens: no more are held than there are, and none is free that somebody waits for and may have."""
     slots = SlowKeySlots(most, one_a_namespace=one_a_namespace)
-    having: set[str] = set()
-    waiting: set[str] = set()
+    having: set[ObjectKey] = set()
+    waiting: set[ObjectKey] = set()
     for what, number in steps:
-        key = f"{number % 4}/{number}"
+        key = ObjectKey(f"{number % 4}", str(number))
         if what != "leave":
             (having if slots.acquire(key, NOW, is_urgent=what == "urgent") else waiting).add(key)
             waiting -= having
@@ -312,11 +321,11 @@ def test_places_are_never_more_and_never_idle(
             assert set(told) <= waiting
             having |= set(told)
             waiting -= set(told)
-        busy = {one.partition("/")[0] for one in having} if one_a_namespace else set()
+        busy = {one.namespace for one in having} if one_a_namespace else set()
 
         assert len(having) <= most
         assert not one_a_namespace or len(busy) == len(having)
-        assert len(having) == most or all(one.partition("/")[0] in busy for one in waiting)
+        assert len(having) == most or all(one.namespace in busy for one in waiting)
         assert len(waiting) == slots.waiting
 
 

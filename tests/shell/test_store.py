@@ -35,7 +35,7 @@ from support.builders import (
     settled,
 )
 
-KEY, SECRET = "shop/orders", ObjectKey("shop", "orders-mtls")
+KEY, SECRET = ObjectKey("shop", "orders"), ObjectKey("shop", "orders-mtls")
 WRITTEN = IdentityStatus(observed_generation=1, secret_name="orders-mtls")  # noqa: S106 - the name of an object
 
 
@@ -217,13 +217,13 @@ def test_an_answer_does_not_take_the_version_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(KEY, id="another of its name"), pytest.param("shop/unknown", id="unknown")]
+    "key", [pytest.param(KEY, id="another of its name"), pytest.param(ObjectKey("shop", "unknown"), id="unknown")]
 )
-def test_an_answer_about_another_object_is_ignored(name: str) -> None:
+def test_an_answer_about_another_object_is_ignored(key: ObjectKey) -> None:
     """It was deleted and made anew meanwhile, or was never known."""
     store = with_identity(5)
     before = dict(store.identities)
-    store.identities.note_status(name, WRITTEN, answer(6, uid="older"))
+    store.identities.note_status(key, WRITTEN, answer(6, uid="older"))
 
     assert before == store.identities
 
@@ -253,11 +253,11 @@ def test_identities_are_found_by_what_they_depend_on() -> None:
     store.identities.note(identity_body("payments", "shop", secret={"name": "orders-mtls"}))
     store.identities.note(identity_body("orders", "bank", authority="prod"))
 
-    assert {KEY, "bank/orders"} == set(store.identities.of_authority("prod"))
-    assert {"shop/payments"} == set(store.identities.of_authority("default"))
-    assert {KEY, "shop/payments"} == set(store.identities.of_namespace("shop"))
-    assert {KEY, "shop/payments"} == set(store.identities.of_secret(ObjectKey("shop", "orders-mtls")))
-    assert {"bank/orders"} == set(store.identities.of_secret(ObjectKey("bank", "orders-mtls")))
+    assert {KEY, ObjectKey("bank", "orders")} == set(store.identities.of_authority("prod"))
+    assert {ObjectKey("shop", "payments")} == set(store.identities.of_authority("default"))
+    assert {KEY, ObjectKey("shop", "payments")} == set(store.identities.of_namespace("shop"))
+    assert {KEY, ObjectKey("shop", "payments")} == set(store.identities.of_secret(ObjectKey("shop", "orders-mtls")))
+    assert {ObjectKey("bank", "orders")} == set(store.identities.of_secret(ObjectKey("bank", "orders-mtls")))
 
 
 def test_an_identity_that_moved_is_found_where_it_is() -> None:
@@ -757,7 +757,7 @@ def test_nothing_is_kept_of_what_comes_and_goes() -> None:
     """Identities, their Secrets and passwords, and copies of bundles, in namespaces that stay."""
     store = Store()
     for number in range(200):
-        name, key = f"come-{number}", f"shop/come-{number}"
+        name, key = f"come-{number}", ObjectKey("shop", f"come-{number}")
         stores = {"pkcs12": {"passwordSecretRef": {"name": f"password-{number}"}}}
         store.identities.note(identity_body(name, "shop", formats=stores))
         for secret_name in (f"{name}-mtls", f"password-{number}", f"other-{number}"):

@@ -29,6 +29,7 @@ from mutualtls.core.ca.generations import Tombstone
 from mutualtls.core.ca.ledger import CAGeneration, Ledger
 from mutualtls.core.ca.restored import Remembered
 from mutualtls.core.errors import AuthorityError, ClusterError
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.pki.issue import CA
 from mutualtls.core.reasons import Reason
 from mutualtls.core.rotation import holds, lifecycle, progress, schedule
@@ -139,7 +140,7 @@ class AuthorityReconciler:
     async def _forget(self, name: str, authority: Authority | None) -> None:
         """Forget an authority that is gone, or on its way out."""
         state = self._offers.drop(name)
-        self._trouble.forget(name)
+        self._trouble.forget(ObjectKey("", name))
         if authority is None and state is not None:
             await self._statuses.note_deleted(name, state)
 
@@ -269,7 +270,7 @@ class AuthorityReconciler:
             raise error
         now = self._clock()
         words = f"{error.told}; retried at least every {refusals.in_words(schedule.RETRY)}"
-        may_change = self._trouble.may_tell(authority.name, now)
+        may_change = self._trouble.may_tell(authority.key, now)
         state.refusal = refusals.in_lasting_words(state.lasting_refusal, words, may_change=may_change)
         is_covered = state.uncovered is None
         return holds.when_refused(authority, state.ledger, ca, refusal=state.refusal, is_covered=is_covered, now=now)

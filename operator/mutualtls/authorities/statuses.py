@@ -55,11 +55,11 @@ class Statuses:
         now = self._clock()
         found = self._found(authority, state)
         new = report.status_of(authority, step, walk.last, found, now=times.rfc3339(now))
-        may_tell = self._trouble.may_tell(authority.name, now)
+        may_tell = self._trouble.may_tell(authority.key, now)
         if not report.is_worth_telling(authority.status, new, may_tell=may_tell):
             return
         await self._put(authority, new)
-        self._trouble.tell(authority.name, now)
+        self._trouble.tell(authority.key, now)
         await self._post_events(authority, walk, new)
 
     async def warn(self, authority: Authority, reason: str, message: str) -> None:

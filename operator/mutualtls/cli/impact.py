@@ -38,7 +38,7 @@ class Present:
 class Refusal:
     """An identity that would be refused, and is not yet."""
 
-    identity: str
+    identity: ObjectKey
     reason: Reason
     faults: tuple[Fault, ...]
 
@@ -87,7 +87,7 @@ def refusals(new: Authority, present: Present) -> Iterator[Refusal]:
     if present.authority is None:
         return
     before, after = offer.of(present.authority, None), offer.of(new, None)
-    for of in sorted(present.identities, key=lambda one: one.key):
+    for of in sorted(present.identities, key=lambda one: str(one.key)):
         namespace_labels = present.namespaces.get(of.namespace)
         error = _refused(of, after, namespace_labels)
         if error is not None and _refused(of, before, namespace_labels) is None:

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from mutualtls.authorities.offers import Offers
 from mutualtls.authorities.reconciler import AuthorityReconciler
 from mutualtls.core.errors import AuthorityError, ClusterError, UnreadableError
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.kube.api import API
 from mutualtls.kube.events import Announcer
-from mutualtls.queue.agenda import Agenda, Key, Kind, Priority
+from mutualtls.queue.agenda import SWEEP, Agenda, Key, Kind, Priority
 from mutualtls.queue.trouble import Trouble
 from mutualtls.reconcilers.bundles import BundleReconciler
 from mutualtls.reconcilers.gather import end_of_files
@@ -72,10 +73,10 @@ class Worker:
         match key.kind:
             case Kind.IDENTITY:
                 self._sweep_later()
-                return await self._identities.reconcile(key.name)
+                return await self._identities.reconcile(key.object_key)
             case Kind.BUNDLE:
                 self._sweep_later()
-                return await self._bundles.reconcile(*key.name.split("/"))
+                return await self._bundles.reconcile(key.name, key.namespace)
             case Kind.PACE if not key.name:
                 return self._bundles.release()
             case Kind.PACE:
@@ -94,14 +95,14 @@ class Worker:
 
     def on_offer_changed(self, authority: str) -> None:
         """Have all looked at that depends on what an authority offers: first the identities whose leaves end first."""
-        for name in sorted(self._store.identities.of_authority(authority), key=self._recorded_end):
-            self._agenda.put(Key(Kind.IDENTITY, name), priority=Priority.REISSUE)
+        for key in sorted(self._store.identities.of_authority(authority), key=self._recorded_end):
+            self._agenda.put(Key.identity(key), priority=Priority.REISSUE)
         for namespace in self._bundles.behind(authority):
-            self._agenda.put(Key(Kind.BUNDLE, f"{authority}/{namespace}"))
+            self._agenda.put(Key.bundle(authority, namespace))
 
-    def _recorded_end(self, name: str) -> str:
+    def _recorded_end(self, key: ObjectKey) -> str:
         """Tell the end of an identity's leaf by its status; "", which is before all others, where it has none."""
-        known = self._store.identities.get(name)
+        known = self._store.identities.get(key)
         return known.status.certificate.not_after if known and known.status.certificate else ""
 
     # After a failure
@@ -109,21 +110,21 @@ class Worker:
     def _failed(self, key: Key) -> dict[str, str]:
         """Have a key tried again, at the latest when its files end. Return what the log says of it."""
         delay = self._agenda.failed(key)
-        end = end_of_files(self._store, key.name, self._clock()) if key.kind is Kind.IDENTITY else None
+        end = end_of_files(self._store, key.object_key, self._clock()) if key.kind is Kind.IDENTITY else None
         if end is not None:
             self._agenda.put(key, at=end)
-        return {"key": key.name, "in": str(delay)}
+        return {"key": str(key), "in": str(delay)}
 
     def _check_authority(self, key: Key) -> None:
         """Have the authority of an identity looked at, which was thought to be able to sign."""
-        identity = self._store.identities.get(key.name)
+        identity = self._store.identities.get(key.object_key)
         if key.kind is Kind.IDENTITY and identity is not None:
-            self._agenda.put(Key(Kind.AUTHORITY, identity.authority), priority=Priority.FIRST)
+            self._agenda.put(Key.authority(identity.authority), priority=Priority.FIRST)
 
     # What is remembered
 
     def _sweep_later(self) -> None:
-        self._agenda.put(Key(Kind.SWEEP, ""), at=self._clock() + self._between_sweeps)
+        self._agenda.put(SWEEP, at=self._clock() + self._between_sweeps)
 
     def _sweep(self) -> datetime | None:
         """Forget what counts no more."""

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.queue.rounds import Rounds
 
 
@@ -32,27 +33,56 @@ class Kind(IntEnum):
 
 
 class Key(NamedTuple):
-    """One thing to be looked at.
-
-    `name` is that of an authority, also for the pace of its re-issues; `NAMESPACE/NAME` of an identity; or
-    `AUTHORITY/NAMESPACE` for copies of a bundle, `AUTHORITY/` for the ClusterTrustBundle. It is empty for the pace of
-    copies that are written in another form, and for the sweep of what is remembered.
-    """
+    """One thing to be looked at, which takes the turn of the namespace in `object_key`; of none where that is empty."""
 
     kind: Kind
-    name: str
+    object_key: ObjectKey
+    """Of an identity, or of an authority, also for the pace of its re-issues. For copies of a bundle their namespace
+    with the name of the authority. Empty for the pace of copies that are written in another form, and for the sweep of
+    what is remembered."""
+
+    @classmethod
+    def identity(cls, key: ObjectKey) -> Key:
+        """Name an identity."""
+        return cls(Kind.IDENTITY, key)
+
+    @classmethod
+    def authority(cls, name: str) -> Key:
+        """Name an authority."""
+        return cls(Kind.AUTHORITY, ObjectKey("", name))
+
+    @classmethod
+    def bundle(cls, authority: str, namespace: str) -> Key:
+        """Name the copies of a bundle in a namespace; in "" it is the ClusterTrustBundle."""
+        return cls(Kind.BUNDLE, ObjectKey(namespace, authority))
+
+    @classmethod
+    def pace(cls, authority: str) -> Key:
+        """Name the pace of an authority's re-issues; of "" it is that of copies that are written in another form."""
+        return cls(Kind.PACE, ObjectKey("", authority))
 
     @property
-    def whose(self) -> str:
+    def namespace(self) -> str:
         """The namespace whose turn it takes; "" for what is of none."""
-        namespace, _, rest = self.name.partition("/")
+        return self.object_key.namespace
+
+    @property
+    def name(self) -> str:
+        """The name of the identity, or of the authority."""
+        return self.object_key.name
+
+    def __str__(self) -> str:
         match self.kind:
             case Kind.IDENTITY:
-                return namespace
+                return str(self.object_key)
             case Kind.BUNDLE:
-                return rest
+                return f"{self.name}/{self.namespace}"
             case _:
-                return ""
+                return self.name
+
+
+SWEEP = Key(Kind.SWEEP, ObjectKey("", ""))
+"""The sweep of what is remembered."""
 
 
 class Priority(IntEnum):
@@ -191,20 +221,20 @@ class Agenda:
 
     def _begin(self, key: Key) -> None:
         self._at_work.add(key)
-        if key.whose:
-            self._number_at_work[key.whose] += 1
-            if self._number_at_work[key.whose] >= self._most_at_work:
-                self._full.add(key.whose)
+        if key.namespace:
+            self._number_at_work[key.namespace] += 1
+            if self._number_at_work[key.namespace] >= self._most_at_work:
+                self._full.add(key.namespace)
 
     def _end(self, key: Key) -> None:
         if key not in self._at_work:
             return
         self._at_work.remove(key)
-        if key.whose:
-            self._number_at_work[key.whose] -= 1
-            if not self._number_at_work[key.whose]:
-                del self._number_at_work[key.whose]
-            self._full.discard(key.whose)
+        if key.namespace:
+            self._number_at_work[key.namespace] -= 1
+            if not self._number_at_work[key.namespace]:
+                del self._number_at_work[key.namespace]
+            self._full.discard(key.namespace)
             self._wake_one()  # for what was passed over
 
     def _give_back(self, key: Key, at: datetime | None, priority: Priority) -> None:
@@ -229,14 +259,14 @@ class Agenda:
         if line is not entry.line:
             self._leave_line(key)
             entry.line = line
-            self._due[line].add(key.whose, key)
+            self._due[line].add(key.namespace, key)
             self._wake_one()
 
     def _leave_line(self, key: Key) -> None:
         """Take a key out of the line that it waits in, if it does."""
         entry = self._entries.get(key)
         if entry is not None and entry.line is not None:
-            self._due[entry.line].discard(key.whose, key)
+            self._due[entry.line].discard(key.namespace, key)
             entry.line = None
 
     def _note(self, moment: datetime, key: Key) -> None:

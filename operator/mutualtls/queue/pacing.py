@@ -5,11 +5,23 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+from mutualtls.core.model.object_key import ObjectKey
 
 _LEAST_STALE = 64
 _LEAST_BETWEEN_RELEASES = timedelta(seconds=0.05)
+
+
+class Ordered(Hashable, Protocol):
+    """What has an order, in which those are released whose leaves end at the same time."""
+
+    def __lt__(self, other: Any, /) -> bool: ...
+
+
+K = TypeVar("K", bound=Ordered)
 
 
 class Said:
@@ -17,9 +29,9 @@ class Said:
 
     def __init__(self, window: timedelta) -> None:
         self._window = window
-        self._said: dict[str, dict[str, tuple[datetime, int]]] = {}
+        self._said: dict[ObjectKey, dict[str, tuple[datetime, int]]] = {}
 
-    def left_out(self, key: str, reason: str, now: datetime) -> int | None:
+    def left_out(self, key: ObjectKey, reason: str, now: datetime) -> int | None:
         """Tell how often the same was left out since it was said; None: it was said of late, and is left out again."""
         of_key = self._said.setdefault(key, {})
         said, left_out = of_key.get(reason, (None, 0))
@@ -29,7 +41,7 @@ class Said:
         of_key[reason] = (now, 0)
         return left_out
 
-    def forget(self, key: str) -> None:
+    def forget(self, key: ObjectKey) -> None:
         """Forget an identity that is gone."""
         self._said.pop(key, None)
 
@@ -48,17 +60,17 @@ class Said:
         return sum(map(len, self._said.values()))
 
 
-class ReissuePacer:
+class ReissuePacer(Generic[K]):
     """Starts the re-issues that an authority's identities need all at once: so many a second, soonest end first."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, datetime] = {}
-        self._line: list[tuple[datetime, str]] = []
-        self._released: set[str] = set()
+        self._waiting: dict[K, datetime] = {}
+        self._line: list[tuple[datetime, K]] = []
+        self._released: set[K] = set()
         self._since = datetime.min.replace(tzinfo=UTC)
         """Up to when identities were released, as long as one waits."""
 
-    def may_start(self, key: str, end: datetime, now: datetime) -> bool:
+    def may_start(self, key: K, end: datetime, now: datetime) -> bool:
         """Tell whether a key was released, which counts until it is `done`. If not it waits. `end`: of its leaf."""
         if key in self._released:
             return True
@@ -72,12 +84,12 @@ class ReissuePacer:
                 heapq.heapify(self._line)
         return False
 
-    def done(self, key: str) -> None:
+    def done(self, key: K) -> None:
         """Take in that a key was re-issued, or need not be any more."""
         self._released.discard(key)
         self._waiting.pop(key, None)
 
-    def release(self, now: datetime, *, per_second: int) -> list[str]:
+    def release(self, now: datetime, *, per_second: int) -> list[K]:
         """Release as many keys as are due since the last time; no more than a second's, however long ago that was."""
         if not self._waiting:
             return []
@@ -100,7 +112,7 @@ class ReissuePacer:
         """How many things are kept."""
         return len(self._waiting) + len(self._line) + len(self._released)
 
-    def _in_line(self) -> Iterator[str]:
+    def _in_line(self) -> Iterator[K]:
         """Take waiting keys off the line. One that left it, or waits for another leaf by now, is not met here."""
         while self._line:
             end, key = heapq.heappop(self._line)
@@ -113,24 +125,24 @@ class ReissuePacers:
     """A pacer for each authority that sets a pace."""
 
     def __init__(self) -> None:
-        self._pacers: dict[str, ReissuePacer] = defaultdict(ReissuePacer)
+        self._pacers: dict[str, ReissuePacer[ObjectKey]] = defaultdict(ReissuePacer)
 
-    def may_start(self, authority: str, key: str, *, end: datetime, now: datetime) -> bool:
+    def may_start(self, authority: str, key: ObjectKey, *, end: datetime, now: datetime) -> bool:
         """Tell whether a key may be re-issued now. If not it waits until `release` names it. `end`: of its leaf."""
         return self._pacers[authority].may_start(key, end, now)
 
-    def release(self, authority: str, now: datetime, *, per_second: int) -> tuple[list[str], datetime | None]:
+    def release(self, authority: str, now: datetime, *, per_second: int) -> tuple[list[ObjectKey], datetime | None]:
         """Release the keys of an authority that are due, and tell when to release the next; None: no key waits."""
         pacer = self._pacers[authority]
         released = pacer.release(now, per_second=per_second)
         return released, None if pacer.is_over else now + between_releases(per_second)
 
-    def done(self, authority: str, key: str) -> None:
+    def done(self, authority: str, key: ObjectKey) -> None:
         """Take in that a key needs no re-issue from an authority, or is about to have it."""
         if (pacer := self._pacers.get(authority)) is not None:
             pacer.done(key)
 
-    def forget(self, key: str) -> None:
+    def forget(self, key: ObjectKey) -> None:
         """Forget an identity that is gone."""
         for pacer in self._pacers.values():
             pacer.done(key)

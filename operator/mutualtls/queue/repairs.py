@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,16 +22,16 @@ class _Repair:
 
 
 class Repairs:
-    """How often each object was repaired lately, by a name that no later object has.
+    """How often each object was repaired lately, by a key that no later object has.
 
     Three times within the window is a contest; nine, of any version.
     """
 
     def __init__(self, window: timedelta) -> None:
         self._window = window
-        self._repairs: dict[str, deque[_Repair]] = {}
+        self._repairs: dict[Hashable, deque[_Repair]] = {}
 
-    def note(self, key: str, version: object, by: str | None, now: datetime) -> None:
+    def note(self, key: Hashable, version: object, by: str | None, now: datetime) -> None:
         """Note that an object is being repaired, and who overwrote it. `version`: of what we want of it.
 
         None: it was deleted.
@@ -38,7 +39,7 @@ class Repairs:
         repairs = self._repairs.setdefault(key, deque(maxlen=_REPAIRS_WHATEVER_IS_WANTED))
         repairs.append(_Repair(at=now, by=by, version=version))
 
-    def contest(self, key: str, version: object, now: datetime) -> Contest | None:
+    def contest(self, key: Hashable, version: object, now: datetime) -> Contest | None:
         """Tell whether somebody keeps overwriting an object. Another version of what we want ends a contest."""
         repairs = self._repairs.get(key)
         if repairs is None:

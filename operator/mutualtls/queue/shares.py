@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from mutualtls.core.model.object_key import ObjectKey
+
 _OF_EACH_IDENTITY = 2
 """A namespace may have so many changes at once for each of its identities: all made, and all changed once."""
 
@@ -47,13 +49,13 @@ class Shares:
     def __init__(self, *, burst: int, window: timedelta) -> None:
         self._burst = burst
         self._window = window
-        self._identities: dict[str, _Bucket] = {}
+        self._identities: dict[ObjectKey, _Bucket] = {}
         self._namespaces: dict[str, _Bucket] = {}
-        self._moments: dict[str, datetime] = {}
+        self._moments: dict[ObjectKey, datetime] = {}
         self.delayed = 0
         """How many changes had to wait so far."""
 
-    def draw(self, key: str, *, in_namespace: int, now: datetime) -> datetime | None:
+    def draw(self, key: ObjectKey, *, in_namespace: int, now: datetime) -> datetime | None:
         """Draw a change of an identity, of as many as are `in_namespace`. None: it may be made; else when to come."""
         moment = self._moments.get(key)
         if moment is not None and now < moment <= now + self._window:
@@ -61,10 +63,9 @@ class Shares:
         if moment is not None:
             del self._moments[key]
             return None
-        whose = namespace_of(key)
         of_namespace = max(self._burst, _OF_EACH_IDENTITY * in_namespace)
         own = self._identities.setdefault(key, _Bucket(now, self._burst))
-        shared = self._namespaces.setdefault(whose, _Bucket(now, of_namespace))
+        shared = self._namespaces.setdefault(key.namespace, _Bucket(now, of_namespace))
         wait = max(
             own.draw(now, burst=self._burst, window=self._window),
             shared.draw(now, burst=of_namespace, window=self._window),
@@ -75,31 +76,24 @@ class Shares:
         self._moments[key] = now + wait
         return now + wait
 
-    def forget(self, key: str) -> None:
+    def forget(self, key: ObjectKey) -> None:
         """Forget an identity that is gone. What it waited for is its namespace's again."""
         self._identities.pop(key, None)
-        shared = self._namespaces.get(namespace_of(key))
+        shared = self._namespaces.get(key.namespace)
         if self._moments.pop(key, None) is not None and shared is not None:
             shared.drawn -= 1
 
     def sweep(self, now: datetime) -> None:
         """Throw out the buckets that are full, and the moments that nobody came for."""
-        for buckets in (self._identities, self._namespaces):
-            for key in [key for key, one in buckets.items() if not one.left_drawn(now, self._window)]:
-                del buckets[key]
-        for key in [key for key, moment in self._moments.items() if moment + self._window < now]:
-            del self._moments[key]
+        self._identities = {key: one for key, one in self._identities.items() if one.left_drawn(now, self._window)}
+        self._namespaces = {name: one for name, one in self._namespaces.items() if one.left_drawn(now, self._window)}
+        self._moments = {key: moment for key, moment in self._moments.items() if moment + self._window >= now}
 
     def waiting(self, now: datetime) -> Counter[str]:
         """Count the identities that wait for their moment, by namespace."""
-        return Counter(namespace_of(key) for key, moment in self._moments.items() if moment > now)
+        return Counter(key.namespace for key, moment in self._moments.items() if moment > now)
 
     @property
     def held(self) -> int:
         """How many things are kept, of whatever kind."""
         return len(self._identities) + len(self._namespaces) + len(self._moments)
-
-
-def namespace_of(key: str) -> str:
-    """Tell the namespace of an object by its key, `NAMESPACE/NAME`."""
-    return key.partition("/")[0]

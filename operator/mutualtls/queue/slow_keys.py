@@ -12,10 +12,10 @@ import sys
 import threading
 from datetime import datetime
 
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.pki import keys
 from mutualtls.core.pki.keys import KeyType, PrivateKey
 from mutualtls.queue.rounds import Rounds
-from mutualtls.queue.shares import namespace_of
 
 _NICE_SMALL = 5
 _NICE_LARGE = 10
@@ -76,32 +76,31 @@ class SlowKeySlots:
     def __init__(self, most: int, *, one_a_namespace: bool = False) -> None:
         self._most = most
         self._one_a_namespace = one_a_namespace
-        self._held: dict[str, str] = {}
-        self._since: dict[str, datetime] = {}
-        self._urgent: Rounds[str] = Rounds()
-        self._others: Rounds[str] = Rounds()
+        self._held: set[ObjectKey] = set()
+        self._since: dict[ObjectKey, datetime] = {}
+        self._urgent: Rounds[ObjectKey] = Rounds()
+        self._others: Rounds[ObjectKey] = Rounds()
 
-    def acquire(self, key: str, now: datetime, *, is_urgent: bool = False) -> bool:
+    def acquire(self, key: ObjectKey, now: datetime, *, is_urgent: bool = False) -> bool:
         """Take a slot, to be released. Where there is none, stand in line: before all keys that are not urgent."""
         if key in self._held:
             return True
-        whose = namespace_of(key)
         line, other = (self._urgent, self._others) if is_urgent else (self._others, self._urgent)
-        other.discard(whose, key)
-        if len(self._held) >= self._most or whose in self._busy():
-            line.add(whose, key)
+        other.discard(key.namespace, key)
+        if len(self._held) >= self._most or key.namespace in self._busy():
+            line.add(key.namespace, key)
             self._since.setdefault(key, now)
             return False
         self._hold(key)
         return True
 
-    def waits_since(self, key: str) -> datetime | None:
+    def waits_since(self, key: ObjectKey) -> datetime | None:
         """Tell since when a key stands in line; None for one that does not."""
         return self._since.get(key)
 
-    def release(self, key: str) -> list[str]:
+    def release(self, key: ObjectKey) -> list[ObjectKey]:
         """Release a slot, or leave the line, if in either. Return the keys that have a slot now, to be looked at."""
-        self._held.pop(key, None)
+        self._held.discard(key)
         self._stop_waiting(key)
         following = []
         while len(self._held) < self._most and (one := self._next()) is not None:
@@ -109,23 +108,23 @@ class SlowKeySlots:
             following.append(one)
         return following
 
-    def _next(self) -> str | None:
+    def _next(self) -> ObjectKey | None:
         busy = self._busy()
         urgent = self._urgent.take(but_of=busy)
         return urgent if urgent is not None else self._others.take(but_of=busy)
 
-    def _hold(self, key: str) -> None:
+    def _hold(self, key: ObjectKey) -> None:
         self._stop_waiting(key)
-        self._held[key] = namespace_of(key)
+        self._held.add(key)
 
-    def _stop_waiting(self, key: str) -> None:
+    def _stop_waiting(self, key: ObjectKey) -> None:
         if self._since.pop(key, None) is not None:
             for line in (self._urgent, self._others):
-                line.discard(namespace_of(key), key)
+                line.discard(key.namespace, key)
 
     def _busy(self) -> set[str]:
         """The namespaces that may have no further slot now."""
-        return set(self._held.values()) if self._one_a_namespace else set()
+        return {key.namespace for key in self._held} if self._one_a_namespace else set()
 
     @property
     def waiting(self) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
+from mutualtls.core.model.object_key import ObjectKey
+
 _LEAST_BETWEEN = timedelta(minutes=5)
 """Of an object, between two statuses that tell of the same kind of trouble in other words."""
 _MOST_IN_A_ROW = 5
@@ -14,24 +16,24 @@ _LEAST_NAMESPACES = 2
 
 
 class Trouble:
-    """The requests of one operator that were not taken. Keys are those of identities, or names of authorities."""
+    """The requests of one operator that were not taken. Keys are those of identities and authorities."""
 
     def __init__(self) -> None:
         self.refused: Counter[tuple[str, str]] = Counter()
         """How many writes were not taken, by resource and code."""
-        self._told: dict[str, datetime] = {}
+        self._told: dict[ObjectKey, datetime] = {}
         self._in_a_row: Counter[str] = Counter()
 
     def count(self, resource: str, code: int) -> None:
         """Count a write that was not taken."""
         self.refused[resource, str(code)] += 1
 
-    def may_tell(self, key: str, now: datetime) -> bool:
+    def may_tell(self, key: ObjectKey, now: datetime) -> bool:
         """Tell whether it is long enough ago that trouble with an object was told."""
-        told = self._told.get(key)
-        return told is None or not told <= now < told + _LEAST_BETWEEN
+        last = self._told.get(key)
+        return last is None or not last <= now < last + _LEAST_BETWEEN
 
-    def tell(self, key: str, now: datetime) -> None:
+    def tell(self, key: ObjectKey, now: datetime) -> None:
         """Take in that trouble with an object is being told."""
         self._told[key] = now
 
@@ -50,13 +52,13 @@ class Trouble:
             return None
         return "the API server refuses the statuses that are written: the log says why"
 
-    def forget(self, key: str) -> None:
+    def forget(self, key: ObjectKey) -> None:
         """Forget an object that is gone."""
         self._told.pop(key, None)
 
     def sweep(self, now: datetime) -> None:
         """Throw out what counts no more."""
-        self._told = {key: told for key, told in self._told.items() if not self.may_tell(key, now)}
+        self._told = {key: last for key, last in self._told.items() if not self.may_tell(key, now)}
 
     @property
     def held(self) -> int:

@@ -30,7 +30,7 @@ from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.kube import paths
 from mutualtls.kube.api import API
 from mutualtls.queue import pacing
-from mutualtls.queue.agenda import Agenda, Key, Kind, Priority
+from mutualtls.queue.agenda import Agenda, Key, Priority
 from mutualtls.queue.pacing import ReissuePacer
 from mutualtls.queue.repairs import Repairs
 from mutualtls.settings import Settings
@@ -65,8 +65,8 @@ class BundleReconciler:
         self._clock = clock
         self._conflict_retry = settings.conflict_retry
         self._repairs = Repairs(settings.contest_window)
-        self._rewrites = ReissuePacer()
-        """Copies, by the names of their keys, that wait to be written only since their form changed."""
+        self._rewrites: ReissuePacer[Key] = ReissuePacer()
+        """Copies, by their keys on the agenda, that wait to be written only since their form changed."""
 
     def behind(self, name: str) -> list[str]:
         """List the namespaces where copies are not what they are to be, "" for the ClusterTrustBundle."""
@@ -89,7 +89,7 @@ class BundleReconciler:
                 finalizers.
         """
         authority, trust = self._store.authorities.get(name), self._offers.trust(name)
-        key = f"{name}/{namespace}"
+        key = Key.bundle(name, namespace)
         if authority is None or authority.is_deleting or trust is None or not trust.bundle:
             self._rewrites.done(key)
             return None
@@ -105,7 +105,7 @@ class BundleReconciler:
         self._rewrites.done(key)
         was_refused = self._store.copies.refused.pop((name, namespace), None) is not None
         if was_refused or decision.is_conflict != authority.status.has_conflict:
-            self._agenda.put(Key(Kind.AUTHORITY, name), priority=Priority.FIRST)
+            self._agenda.put(Key.authority(name), priority=Priority.FIRST)
         return decision.next_check
 
     def _is_reformed(self, authority: Authority, namespace: str, trust: Offer) -> bool:
@@ -116,19 +116,19 @@ class BundleReconciler:
             return False
         return copy.is_owned and copy.holds(publish.wanted(wanted, authority.name, trust.bundle))
 
-    def _may_rewrite(self, key: str) -> bool:
+    def _may_rewrite(self, key: Key) -> bool:
         """Tell whether a copy may be written now in another form, as after an upgrade. Else it waits for its turn."""
         now = self._clock()
         is_released = self._rewrites.may_start(key, now, now)
         if not is_released:
-            self._agenda.put(Key(Kind.PACE, ""), at=now + pacing.between_releases(_REWRITES_PER_SECOND))
+            self._agenda.put(Key.pace(""), at=now + pacing.between_releases(_REWRITES_PER_SECOND))
         return is_released
 
     def release(self) -> datetime | None:
         """Have the copies looked at that may be written now in another form. Return when to do so again."""
         now = self._clock()
         for key in self._rewrites.release(now, per_second=_REWRITES_PER_SECOND):
-            self._agenda.put(Key(Kind.BUNDLE, key), priority=Priority.REISSUE)
+            self._agenda.put(key, priority=Priority.REISSUE)
         return None if self._rewrites.is_over else now + pacing.between_releases(_REWRITES_PER_SECOND)
 
     async def _advance(self, authority: Authority, namespace: str, trust: Offer) -> Decision:
@@ -240,7 +240,7 @@ class BundleReconciler:
         refused, key = self._store.copies.refused, (name, namespace)
         if error.is_lasting and refusals.masked(error.told) != refusals.masked(refused.get(key, "")):
             refused[key] = error.told
-            self._agenda.put(Key(Kind.AUTHORITY, name), priority=Priority.FIRST)
+            self._agenda.put(Key.authority(name), priority=Priority.FIRST)
 
     def sweep(self, now: datetime) -> bool:
         """Forget what counts no more, and tell whether anything is left that will not count some day."""
@@ -253,9 +253,9 @@ class BundleReconciler:
         return self._repairs.held + len(self._store.copies.refused) + self._rewrites.held
 
 
-def _repaired(authority: Authority, key: ObjectKey) -> str:
+def _repaired(authority: Authority, key: ObjectKey) -> tuple[str, ObjectKey]:
     """Name a copy for counting its repairs: an authority that is made again begins again."""
-    return f"{authority.uid} {key}"
+    return authority.uid, key
 
 
 def _parent(key: ObjectKey) -> str:

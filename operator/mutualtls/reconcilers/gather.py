@@ -49,8 +49,8 @@ class Observer:
         self._passwords = passwords
         self._repairs = repairs
         self._clock = clock
-        self._leaves_read: dict[str, Facts] = {}
-        self._good_specs: dict[str, IdentitySpec] = {}
+        self._leaves_read: dict[ObjectKey, Facts] = {}
+        self._good_specs: dict[ObjectKey, IdentitySpec] = {}
         """Specs by the leaf that was read, of identities whose own cannot be."""
 
     def see(self, identity: Identity, trust: Offer, *, unread: str | None = None) -> Seen:
@@ -79,10 +79,10 @@ class Observer:
         """Find the last good spec of an identity whose own cannot be read; None until its files were read."""
         return self._good_specs.get(identity.key) if identity.faults else None
 
-    def forget_files(self, name: str) -> None:
+    def forget_files(self, key: ObjectKey) -> None:
         """Forget what was read of an identity's files: the next look at it reads them again where it needs to."""
-        self._leaves_read.pop(name, None)
-        self._good_specs.pop(name, None)
+        self._leaves_read.pop(key, None)
+        self._good_specs.pop(key, None)
 
     def is_as_decided(self, o: Observed) -> bool:
         """Tell whether all is still so that a decision rests on: a key may have taken long, or the ledger.
@@ -199,9 +199,9 @@ def secret_path(o: Seen) -> str:
     return paths.secret(o.identity.namespace, o.identity.secret_name)
 
 
-def end_of_files(store: Store, name: str, now: datetime) -> datetime | None:
+def end_of_files(store: Store, key: ObjectKey, now: datetime) -> datetime | None:
     """Tell when the files of an identity end, while they have not."""
-    identity = store.identities.get(name)
+    identity = store.identities.get(key)
     record = store.secrets.get(ObjectKey(identity.namespace, identity.secret_name)) if identity else None
     files = record.facts if record is not None else None
     return files.not_after if files is not None and now < files.not_after else None
@@ -209,5 +209,5 @@ def end_of_files(store: Store, name: str, now: datetime) -> datetime | None:
 
 def urgent_from(store: Store, key: Key) -> datetime | None:
     """Tell from when on a key goes with the first; None: never."""
-    identity = store.identities.get(key.name) if key.kind is Kind.IDENTITY else None
+    identity = store.identities.get(key.object_key) if key.kind is Kind.IDENTITY else None
     return waiting.urgent_from(identity.status) if identity is not None else None

@@ -16,10 +16,11 @@ from mutualtls.core.errors import ClusterError, SpecError, UnreadableError
 from mutualtls.core.leaf import desired, plan
 from mutualtls.core.leaf.observed import Action, Intervals, Observed, Seen
 from mutualtls.core.leaf.plan import Decision
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.reasons import Reason
 from mutualtls.kube.api import API
 from mutualtls.kube.events import Announcer
-from mutualtls.queue.agenda import Agenda, Key, Kind, Priority
+from mutualtls.queue.agenda import Agenda, Key, Priority
 from mutualtls.queue.repairs import Repairs
 from mutualtls.queue.trouble import Trouble
 from mutualtls.reconcilers.actions import Actions
@@ -66,7 +67,7 @@ class IdentityReconciler:
         self._statuses = Statuses(api, store, agenda, announcer, trouble=trouble, settings=settings, clock=clock)
         self.limits = Limits(store, agenda, settings=settings, clock=clock)
 
-    async def reconcile(self, name: str) -> datetime | None:
+    async def reconcile(self, key: ObjectKey) -> datetime | None:
         """Bring an identity to what it asks for, as far as that goes now. Return when to check again.
 
         Raises:
@@ -74,10 +75,10 @@ class IdentityReconciler:
             UnreadableError: what it said cannot be read.
             AuthorityError: its authority, which was thought to be able to sign, is not.
         """
-        look = Look(name)
+        look = Look(key)
         try:
             next_check = await self._advance(look)
-            return min(filter(None, (next_check, end_of_files(self._store, name, self._clock()))), default=None)
+            return min(filter(None, (next_check, end_of_files(self._store, key, self._clock()))), default=None)
         except OutdatedError:
             return self._clock()
         except (ClusterError, UnreadableError) as error:
@@ -85,11 +86,11 @@ class IdentityReconciler:
             raise
         finally:
             self.limits.leave(look)
-            self._observer.forget_files(name)
+            self._observer.forget_files(key)
 
     async def _advance(self, look: Look) -> datetime | None:
         for _ in range(_MOST_STEPS):
-            identity = self._living(look.name)
+            identity = self._living(look.key)
             if identity is None:
                 return None
             if not look.is_of(identity):
@@ -107,13 +108,13 @@ class IdentityReconciler:
             if decision.action is Action.NOTHING:
                 return await self._settle(identity, seen, decision, look)
             await self._act(seen, decision, look)
-        raise RuntimeError(f"programming error: {look.name} is never settled, last for {decision.reason}")
+        raise RuntimeError(f"programming error: {look.key} is never settled, last for {decision.reason}")
 
-    def _living(self, name: str) -> Identity | None:
+    def _living(self, key: ObjectKey) -> Identity | None:
         """Find an identity that is not being deleted, nor its namespace. Forget what is kept of one that is gone."""
-        identity = self._store.identities.get(name)
+        identity = self._store.identities.get(key)
         if identity is None:
-            self._forget(name)
+            self._forget(key)
             return None
         namespace = self._store.namespaces.get(identity.namespace)
         is_going = identity.is_deleting or (namespace is not None and namespace.is_terminating)
@@ -122,7 +123,7 @@ class IdentityReconciler:
     async def _gather(self, identity: Identity) -> bool:
         """Read what the watches have not brought yet. False: its authority is to be looked at first, which wakes it."""
         if identity.authority and not await self._observer.learn_authority(identity.authority):
-            self._agenda.put(Key(Kind.AUTHORITY, identity.authority), priority=Priority.FIRST)
+            self._agenda.put(Key.authority(identity.authority), priority=Priority.FIRST)
             return False
         await self._observer.learn(identity)
         return True
@@ -175,11 +176,11 @@ class IdentityReconciler:
 
     # What is remembered
 
-    def _forget(self, name: str) -> None:
+    def _forget(self, key: ObjectKey) -> None:
         """Forget what is remembered of an identity that is gone."""
         for one in (self.limits, self._statuses):
-            one.forget(name)
-        self._writer.forget_key(name)
+            one.forget(key)
+        self._writer.forget_key(key)
 
     def sweep(self, now: datetime) -> bool:
         """Forget what counts no more, and tell whether anything is left that will not count some day."""

@@ -13,8 +13,9 @@ from mutualtls.core.leaf import plan, waiting
 from mutualtls.core.leaf.observed import Action, Observed, Seen
 from mutualtls.core.leaf.plan import Decision
 from mutualtls.core.leaf.waiting import SlowWork
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.queue import pacing, slow_keys
-from mutualtls.queue.agenda import Agenda, Key, Kind, Priority
+from mutualtls.queue.agenda import Agenda, Key, Priority
 from mutualtls.queue.pacing import ReissuePacers
 from mutualtls.queue.shares import Shares
 from mutualtls.queue.slow_keys import SlowKeySlots
@@ -74,10 +75,10 @@ class Limits:
 
     def _wait_for_slot(self, slots: SlowKeySlots, seen: Seen, look: Look) -> Wait | None:
         is_urgent = plan.is_first(seen) or waiting.urgent_from(seen.identity.status) <= seen.now
-        if slots.acquire(look.name, seen.now, is_urgent=is_urgent):
+        if slots.acquire(look.key, seen.now, is_urgent=is_urgent):
             return None
         look.lines.append(slots)
-        told_from = (slots.waits_since(look.name) or seen.now) + WORTH_TELLING
+        told_from = (slots.waits_since(look.key) or seen.now) + WORTH_TELLING
         why = "keys that take long are made a few at a time, and namespaces take turns"
         return Wait(told_from if seen.now < told_from else seen.end, why)
 
@@ -95,20 +96,20 @@ class Limits:
     def leave(self, look: Look) -> None:
         """End a look: release its slots, unless it still stands in line, and have the next ones looked at."""
         for slots in self.slots.values():
-            for following in slots.release(look.name) if slots not in look.lines else ():
-                self._agenda.put(Key(Kind.IDENTITY, following), priority=Priority.FIRST)
+            for following in slots.release(look.key) if slots not in look.lines else ():
+                self._agenda.put(Key.identity(following), priority=Priority.FIRST)
 
     # The pace of re-issues
 
     def may_start(self, o: Observed, decision: Decision) -> bool:
         """Tell whether an identity may be re-issued now. One of many waits until it is released."""
-        authority, name = o.trust.name, o.identity.key
+        authority, key = o.trust.name, o.identity.key
         if o.trust.pace is None or not plan.is_one_of_many(o, decision):
-            self._pacers.done(authority, name)
+            self._pacers.done(authority, key)
             return True
-        if self._pacers.may_start(authority, name, end=o.facts.not_after, now=o.now):
+        if self._pacers.may_start(authority, key, end=o.facts.not_after, now=o.now):
             return True
-        self._agenda.put(Key(Kind.PACE, authority), at=o.now + pacing.between_releases(o.trust.pace))
+        self._agenda.put(Key.pace(authority), at=o.now + pacing.between_releases(o.trust.pace))
         return False
 
     def release(self, authority: str, trust: Offer | None) -> datetime | None:
@@ -116,16 +117,16 @@ class Limits:
         if trust is None or trust.pace is None:
             return None  # all were woken when that changed
         released, next_check = self._pacers.release(authority, self._clock(), per_second=trust.pace)
-        for name in released:
-            self._agenda.put(Key(Kind.IDENTITY, name), priority=Priority.REISSUE)
+        for key in released:
+            self._agenda.put(Key.identity(key), priority=Priority.REISSUE)
         return next_check
 
     # What is remembered
 
-    def forget(self, name: str) -> None:
+    def forget(self, key: ObjectKey) -> None:
         """Forget an identity that is gone."""
-        self.shares.forget(name)
-        self._pacers.forget(name)
+        self.shares.forget(key)
+        self._pacers.forget(key)
 
     def forget_authority(self, name: str) -> None:
         """Forget an authority that is gone."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mutualtls.core.api.identity import Identity
 from mutualtls.core.leaf.observed import Seen
 from mutualtls.core.leaf.plan import Decision
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.queue.slow_keys import SlowKeySlots
 
 
@@ -14,7 +15,7 @@ from mutualtls.queue.slow_keys import SlowKeySlots
 class Look:
     """What one look at an identity has come to so far."""
 
-    name: str
+    key: ObjectKey
     identity: Identity | None = None
     """As it was when the look began."""
     is_paid: bool = False

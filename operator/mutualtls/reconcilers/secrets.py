@@ -65,7 +65,7 @@ class SecretWriter:
         self._announcer = announcer
         self._observer = observer
         self._passwords = passwords
-        self._made_keys: dict[str, tuple[str, str]] = {}
+        self._made_keys: dict[ObjectKey, tuple[str, str]] = {}
         """By the key of an identity: its uid, and the hash of the public key that was made for it."""
 
     # Files
@@ -219,9 +219,9 @@ class SecretWriter:
         made = self._made_keys.get(identity.key)
         return made[1] if made is not None and made[0] == identity.uid else None
 
-    def forget_key(self, name: str) -> None:
+    def forget_key(self, key: ObjectKey) -> None:
         """Forget which key was made for an identity: its status records it, or it is gone."""
-        self._made_keys.pop(name, None)
+        self._made_keys.pop(key, None)
 
     @property
     def held(self) -> int:

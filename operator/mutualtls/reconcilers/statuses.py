@@ -14,11 +14,12 @@ from mutualtls.core.errors import ClusterError, UnreadableError
 from mutualtls.core.leaf import failures, plan, render, waiting
 from mutualtls.core.leaf.observed import Observed, Seen
 from mutualtls.core.leaf.plan import Decision
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.reasons import Reason
 from mutualtls.kube import paths
 from mutualtls.kube.api import API
 from mutualtls.kube.events import Announcer
-from mutualtls.queue.agenda import Agenda, Key, Kind
+from mutualtls.queue.agenda import Agenda, Key
 from mutualtls.queue.pacing import Said
 from mutualtls.queue.trouble import Trouble
 from mutualtls.reconcilers.gather import end_of_files
@@ -79,7 +80,7 @@ class Statuses:
 
     async def tell_trouble(self, look: Look, error: ClusterError | UnreadableError) -> None:
         """Settle what was decided though it could not be done: in the status, and once by an Event."""
-        identity, now = self._store.identities.get(look.name), self._clock()
+        identity, now = self._store.identities.get(look.key), self._clock()
         if identity is None or identity.is_deleting or look.is_settling or not look.is_of(identity):
             return
         seen, decided = look.decided or (None, None)
@@ -106,10 +107,10 @@ class Statuses:
             return
         await self._announce_trouble(identity, decision)
 
-    def forget(self, name: str) -> None:
+    def forget(self, key: ObjectKey) -> None:
         """Forget an identity that is gone."""
-        self._said.forget(name)
-        self._trouble.forget(name)
+        self._said.forget(key)
+        self._trouble.forget(key)
 
     def sweep(self, now: datetime) -> None:
         """Throw out what may be said again."""
@@ -148,7 +149,7 @@ class Statuses:
             return False
         self._store.drop_identity(identity.key, identity.uid)
         if body is not None and self._store.identities.note(body) is not None:
-            self._agenda.put(Key(Kind.IDENTITY, identity.key))
+            self._agenda.put(Key.identity(identity.key))
         return True
 
     async def _announce(self, identity: Identity, new: IdentityStatus, decision: Decision) -> None:

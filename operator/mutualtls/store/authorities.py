@@ -9,7 +9,7 @@ from mutualtls.core.api.authority import Authority, Compiled
 from mutualtls.store.versioned import Resources
 
 
-class Authorities(Resources[Authority]):
+class Authorities(Resources[str, Authority]):
     """Authorities by name."""
 
     def note(self, body: dict[str, Any]) -> Authority | None:

@@ -12,10 +12,10 @@ from mutualtls.core.api.identity_status import IdentityStatus
 from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.store.versioned import Resources
 
-_Index = dict[str | ObjectKey, set[str]]
+_Index = dict[str | ObjectKey, set[ObjectKey]]
 
 
-class Identities(Resources[Identity]):
+class Identities(Resources[ObjectKey, Identity]):
     """Identities by key. Each is in an index for everything that it depends on."""
 
     def __init__(self) -> None:
@@ -44,11 +44,11 @@ class Identities(Resources[Identity]):
         if old is not None and old.uid == known.uid and old.status == instead_of:
             self.hold(known.key, msgspec.structs.replace(old, status=status))
 
-    def of_authority(self, name: str) -> tuple[str, ...]:
+    def of_authority(self, name: str) -> tuple[ObjectKey, ...]:
         """Keys of the identities that name an authority."""
         return tuple(self._by_authority.get(name, ()))
 
-    def of_namespace(self, name: str) -> tuple[str, ...]:
+    def of_namespace(self, name: str) -> tuple[ObjectKey, ...]:
         """Keys of the identities in a namespace."""
         return tuple(self._by_namespace.get(name, ()))
 
@@ -56,11 +56,11 @@ class Identities(Resources[Identity]):
         """Count the identities in a namespace."""
         return len(self._by_namespace.get(name, ()))
 
-    def of_secret(self, key: ObjectKey) -> tuple[str, ...]:
+    def of_secret(self, key: ObjectKey) -> tuple[ObjectKey, ...]:
         """Keys of the identities whose files belong into a Secret: one, or several that contend for it."""
         return tuple(self._by_secret.get(key, ()))
 
-    def of_password(self, key: ObjectKey) -> tuple[str, ...]:
+    def of_password(self, key: ObjectKey) -> tuple[ObjectKey, ...]:
         """Keys of the identities that name a Secret as the password of their stores."""
         return tuple(self._by_password.get(key, ()))
 
@@ -68,7 +68,7 @@ class Identities(Resources[Identity]):
         """Whether any of them names a Secret, for its files or its password."""
         return secret_key in self._by_secret or secret_key in self._by_password
 
-    def hold(self, key: str, new: Identity | None) -> None:
+    def hold(self, key: ObjectKey, new: Identity | None) -> None:
         """Hold an identity where it is to be found. A status may move it, too: one whose spec cannot be read."""
         old = self.get(key)
         for index, name in self._places(old) if old is not None else ():

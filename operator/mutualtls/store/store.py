@@ -38,10 +38,10 @@ class Store:
     def is_known(self, kind: str, namespace: str, name: str, resource_version: str) -> bool:
         """Tell whether an object of a watched kind is known at a version or a later one."""
         if kind == labels.IDENTITY_KIND:
-            return self.identities.is_known(f"{namespace}/{name}", resource_version)
+            return self.identities.is_known(ObjectKey(namespace, name), resource_version)
         return kind == labels.AUTHORITY_KIND and self.authorities.is_known(name, resource_version)
 
-    def drop_identity(self, key: str, uid: str) -> None:
+    def drop_identity(self, key: ObjectKey, uid: str) -> None:
         """Forget an identity that is gone, unless another of its name has come since."""
         old = self.identities.get(key)
         if old is not None and self.identities.drop(key, uid):
@@ -89,7 +89,7 @@ class Store:
 
     def _secrets_of_identities(self, name: str) -> Iterator[tuple[ObjectKey, Facts | None, datetime | None]]:
         """List the Secrets that identities of an authority have, or had before they asked for another name."""
-        for identity_key in sorted(self.identities.of_authority(name)):
+        for identity_key in sorted(self.identities.of_authority(name), key=str):
             of = self.identities[identity_key]
             recorded = of.status.certificate
             for secret_name in dict.fromkeys((of.secret_name, of.status.secret_name or of.secret_name)):

@@ -99,17 +99,17 @@ class VersionedCache(Mapping[K, T]):
         self._gone.pop(key, None)
 
 
-class Resources(VersionedCache[str, R]):
+class Resources(VersionedCache[K, R]):
     """Objects of a kind of ours, whose status we write."""
 
     def __init__(self) -> None:
         super().__init__(remembers=lambda _: False)
 
-    def versions(self) -> dict[str, tuple[str, int]]:
+    def versions(self) -> dict[K, tuple[str, int]]:
         """List the uid and the version of each, by key."""
         return {key: (one.uid, int(one.resource_version)) for key, one in self.items()}
 
-    def note_status(self, key: str, status: IdentityStatus | AuthorityStatus, metadata: Mapping[str, Any]) -> None:
+    def note_status(self, key: K, status: IdentityStatus | AuthorityStatus, metadata: Mapping[str, Any]) -> None:
         """Take in the answer to our own write of a status.
 
         Where the answer shows that the object changed otherwise meanwhile, its version is left to the watch, which
@@ -123,7 +123,7 @@ class Resources(VersionedCache[str, R]):
             version = max(metadata["resourceVersion"], version, key=int)
         self.hold(key, msgspec.structs.replace(old, status=status, resource_version=version))
 
-    def drop(self, key: str, uid: str) -> bool:
+    def drop(self, key: K, uid: str) -> bool:
         """Forget an object that is gone, and tell whether it was this one: another of its name may have come since."""
         old = self.get(key)
         if old is None or old.uid != uid:

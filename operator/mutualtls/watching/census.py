@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mutualtls.core.errors import ClusterError, UnreadableError
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.kube.api import API
 from mutualtls.kube.unread import Unread
 from mutualtls.kube.watch import key_of
@@ -24,13 +25,13 @@ _UNKNOWN = ("", 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """A kind that is counted. Keys are `NAMESPACE/NAME`, or the name of what has no namespace."""
+    """A kind that is counted."""
 
     resource: str
     path: str
-    path_of: Callable[[str], str]
+    path_of: Callable[[ObjectKey], str]
     """Gives the path of the object of a key."""
-    known: Callable[[], Mapping[str, tuple[str, int]]]
+    known: Callable[[], Mapping[ObjectKey, tuple[str, int]]]
     """Lists uid and version of what is known, by key; 0 where no version is kept."""
     note: Callable[[str, dict[str, Any]], None]
     """Takes in what Kopf missed: the type of an event and its object, of one that is gone with name and uid alone."""
@@ -62,15 +63,14 @@ class Census:
     async def count(self, kind: Counted) -> bool:
         """Set right what differs, and tell whether objects were missed this time and the time before."""
         before = dict(kind.known())
-        listed: dict[str, tuple[str, int]] = {}
+        listed: dict[ObjectKey, tuple[str, int]] = {}
         is_complete = True
         listing = self._api.listing(kind.path)
         async for metadata in listing:
             if isinstance(metadata, Unread):
                 is_complete = False
             else:
-                key = str(key_of(metadata)).removeprefix("/")
-                listed[key] = metadata["uid"], int(metadata["resourceVersion"])
+                listed[key_of(metadata)] = metadata["uid"], int(metadata["resourceVersion"])
         known = kind.known()
         self._api.versions.compare_each(
             kind.resource,
@@ -85,7 +85,7 @@ class Census:
             try:
                 body = await self._api.get(kind.path_of(key))
             except UnreadableError as error:
-                self._api.unread.note(kind.resource, key, str(error))
+                self._api.unread.note(kind.resource, str(key).removeprefix("/"), str(error))
                 continue
             if body is not None:
                 kind.note("ADDED", body)
@@ -94,6 +94,5 @@ class Census:
         return was_missed and bool(missing)
 
 
-def _metadata(key: str, uid: str) -> dict[str, Any]:
-    namespace, _, name = key.rpartition("/")
-    return {"name": name, "uid": uid} | ({"namespace": namespace} if namespace else {})
+def _metadata(key: ObjectKey, uid: str) -> dict[str, Any]:
+    return {"name": key.name, "uid": uid} | ({"namespace": key.namespace} if key.namespace else {})

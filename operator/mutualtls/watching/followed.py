@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mutualtls.core.model import labels
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.kube import paths
 from mutualtls.kube.watch import Followed
 from mutualtls.store.store import Store
@@ -57,21 +58,21 @@ def by_kopf(store: Store, handlers: Handlers) -> list[Counted]:
         Counted(
             resource="namespaces",
             path=paths.NAMESPACES,
-            path_of=paths.namespace,
-            known=lambda: {name: (one.uid, 0) for name, one in store.namespaces.items()},
+            path_of=lambda key: paths.namespace(key.name),
+            known=lambda: {ObjectKey("", name): (one.uid, 0) for name, one in store.namespaces.items()},
             note=handlers.note_namespace,
         ),
         Counted(
             resource=labels.AUTHORITY_PLURAL,
             path=paths.AUTHORITIES,
-            path_of=paths.authority,
-            known=store.authorities.versions,
+            path_of=lambda key: paths.authority(key.name),
+            known=lambda: {ObjectKey("", name): one for name, one in store.authorities.versions().items()},
             note=handlers.note_authority,
         ),
         Counted(
             resource=labels.IDENTITY_PLURAL,
             path=paths.IDENTITIES,
-            path_of=lambda key: paths.identity(*key.split("/")),
+            path_of=lambda key: paths.identity(*key),
             known=store.identities.versions,
             note=handlers.note_identity,
         ),

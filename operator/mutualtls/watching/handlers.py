@@ -11,6 +11,7 @@ from typing import Any
 import kopf
 
 from mutualtls.core.model import labels
+from mutualtls.kube.watch import key_of
 from mutualtls.store.store import Store
 from mutualtls.watching.wakes import Wakes
 
@@ -32,9 +33,8 @@ class Handlers:
     def note_identity(self, event_type: str, body: dict[str, Any]) -> None:
         """Note an identity, also that it is gone: the next look at it forgets what was kept of it."""
         if event_type == "DELETED":
-            metadata = body["metadata"]
-            key = f"{metadata['namespace']}/{metadata['name']}"
-            self._store.drop_identity(key, metadata["uid"])
+            key = key_of(body["metadata"])
+            self._store.drop_identity(key, body["metadata"]["uid"])
             self._wakes.identity(key)
         elif (noted := self._store.identities.note(body)) is not None:
             self._wakes.identity(noted.key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mutualtls.core.model import labels
 from mutualtls.core.model.object_key import ObjectKey
-from mutualtls.queue.agenda import Agenda, Key, Kind, Priority
+from mutualtls.queue.agenda import Agenda, Key, Priority
 from mutualtls.store.store import Store
 
 
@@ -17,13 +17,13 @@ class Wakes:
         self._agenda = agenda
         self._namespace = namespace
 
-    def identity(self, name: str) -> None:
+    def identity(self, key: ObjectKey) -> None:
         """Have an identity looked at, also one that is gone: what was kept of it is forgotten then."""
-        self._agenda.put(Key(Kind.IDENTITY, name))
+        self._agenda.put(Key.identity(key))
 
     def authority(self, name: str) -> None:
         """Have an authority looked at, also one that is gone: its identities learn that from the look."""
-        self._agenda.put(Key(Kind.AUTHORITY, name), priority=Priority.FIRST)
+        self._agenda.put(Key.authority(name), priority=Priority.FIRST)
 
     def authorities(self) -> None:
         """Have all authorities looked at."""
@@ -53,4 +53,4 @@ class Wakes:
     def _copies(self, namespace: str) -> None:
         """Have all copies of bundles in a namespace looked at; those without one for the namespace ""."""
         for name in self._store.authorities:
-            self._agenda.put(Key(Kind.BUNDLE, f"{name}/{namespace}"))
+            self._agenda.put(Key.bundle(name, namespace))

@@ -23,6 +23,7 @@ from mutualtls.core.errors import (
     ImmutableError,
     NotFoundError,
 )
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.pki import keys
 from mutualtls.kube import transport
 from mutualtls.kube.transport import Request
@@ -229,20 +230,20 @@ def test_the_words_for_a_refusal_that_lasts_change_seldom(
 def test_trouble_is_told_once_in_five_minutes() -> None:
     """The limit is per object; a clock that was set back does not hide trouble."""
     trouble = Trouble()
-    trouble.tell("shop/orders", NOW)
+    trouble.tell(ObjectKey("shop", "orders"), NOW)
 
-    assert not trouble.may_tell("shop/orders", NOW + 5 * MINUTE - SECOND)
-    assert trouble.may_tell("shop/orders", NOW + 5 * MINUTE)
-    assert trouble.may_tell("shop/orders", NOW - HOUR)
-    assert trouble.may_tell("shop/billing", NOW)
+    assert not trouble.may_tell(ObjectKey("shop", "orders"), NOW + 5 * MINUTE - SECOND)
+    assert trouble.may_tell(ObjectKey("shop", "orders"), NOW + 5 * MINUTE)
+    assert trouble.may_tell(ObjectKey("shop", "orders"), NOW - HOUR)
+    assert trouble.may_tell(ObjectKey("shop", "billing"), NOW)
 
 
 def test_trouble_is_forgotten() -> None:
     """It is forgotten with its object, or when it no longer counts."""
     trouble = Trouble()
-    trouble.tell("shop/orders", NOW)
-    trouble.tell("shop/billing", NOW)
-    trouble.forget("shop/orders")
+    trouble.tell(ObjectKey("shop", "orders"), NOW)
+    trouble.tell(ObjectKey("shop", "billing"), NOW)
+    trouble.forget(ObjectKey("shop", "orders"))
     assert 1 == trouble.held
 
     trouble.sweep(NOW + 5 * MINUTE)

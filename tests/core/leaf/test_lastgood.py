@@ -585,14 +585,14 @@ def test_an_identity_that_cannot_be_read_is_found_by_what_its_status_records() -
     body = identity_body(version=5, **(WANTED | {"authority": 5, "secret": 5}))
     store.identities.note(body | {"status": msgspec.to_builtins(status)})
 
-    assert ("shop/orders",) == store.identities.of_authority("default")
-    assert ("shop/orders",) == store.identities.of_secret(ObjectKey("shop", "of-orders"))
+    assert (ObjectKey("shop", "orders"),) == store.identities.of_authority("default")
+    assert (ObjectKey("shop", "orders"),) == store.identities.of_secret(ObjectKey("shop", "of-orders"))
 
     new = msgspec.structs.replace(status, authority="other")
-    store.identities.note_status("shop/orders", new, body["metadata"])
+    store.identities.note_status(ObjectKey("shop", "orders"), new, body["metadata"])
     store.identities.note(identity_body(version=6, authority="third") | {"status": msgspec.to_builtins(new)})
 
-    assert ("shop/orders",) == store.identities.of_authority("third")
+    assert (ObjectKey("shop", "orders"),) == store.identities.of_authority("third")
     assert () == store.identities.of_authority("default") + store.identities.of_authority("other")
 
 

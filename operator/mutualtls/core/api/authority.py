@@ -20,6 +20,7 @@ from mutualtls.core.api.authority_status import AuthorityStatus
 from mutualtls.core.api.orders import Orders
 from mutualtls.core.errors import Fault, listed
 from mutualtls.core.model import labels, resource, selectors
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.model.selectors import LabelSelector
 from mutualtls.core.names import constraints, names, permits, uris
 from mutualtls.core.names.constraints import NameConstraints
@@ -90,6 +91,11 @@ class Authority(msgspec.Struct, frozen=True, kw_only=True):
     """Whether there is a spec that counts. Without one nothing is published and nothing removed."""
     asks_to_suspend: bool = False
     """Whether the spec of now asks for it, though it may not be readable otherwise."""
+
+    @property
+    def key(self) -> ObjectKey:
+        """Its key within its kind, which has no namespaces."""
+        return ObjectKey("", self.name)
 
     @property
     def spec(self) -> AuthoritySpec:

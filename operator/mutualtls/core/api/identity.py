@@ -21,6 +21,7 @@ from mutualtls.core.api.identity_status import IdentityStatus
 from mutualtls.core.api.misfits import Sifted
 from mutualtls.core.errors import Fault
 from mutualtls.core.model import labels
+from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.model.resource import convert_status
 from mutualtls.core.names import names, uris
 from mutualtls.core.names.names import Subject
@@ -74,9 +75,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     that mean nothing."""
 
     @property
-    def key(self) -> str:
-        """`NAMESPACE/NAME`."""
-        return f"{self.namespace}/{self.name}"
+    def key(self) -> ObjectKey:
+        """Namespace and name."""
+        return ObjectKey(self.namespace, self.name)
 
     @property
     def authority(self) -> str:
