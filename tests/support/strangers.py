@@ -119,8 +119,8 @@ def _made(name: str, signer: CA | None, kind: Kind) -> CA:
     made = builder.sign(signing, None if isinstance(signing, ed25519.Ed25519PrivateKey) else SHA256, rsa_padding=None)
     is_plain = kind == replace(kind, digest="sha256", pss=None, edit=None, is_signed_well=True, outside="")
     certificate = made if is_plain else _signed_anew(made, signing, kind)
-    further = (signer.certificate, *signer.further) if signer is not None else ()
-    return CA(certificate=certificate, key=key, further=further)
+    intermediates = (signer.certificate, *signer.intermediates) if signer is not None else ()
+    return CA(certificate=certificate, key=key, intermediates=intermediates)
 
 
 def _extensions(kind: Kind, key: Any, signer: CA | None) -> list[tuple[x509.ExtensionType, bool]]:
@@ -307,7 +307,7 @@ def leaf(signer: CA, name: str, key: Any, life: Validity) -> x509.Certificate:
 
 def files(made: CA) -> dict[str, bytes]:
     """The Secret that brings a CA: its root in ca.crt, all below that in tls.crt."""
-    *below, top = (made.certificate, *made.further)
+    *below, top = (made.certificate, *made.intermediates)
     return {
         "tls.crt": certificates.to_pem(*(below or [top])),
         "tls.key": keys.to_pem(made.key, Encoding.PKCS8),

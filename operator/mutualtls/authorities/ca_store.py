@@ -199,8 +199,8 @@ def _ca_of(data: Mapping[str, str]) -> CA | Tombstone:
         raise ValueError("not base64") from None
     if not key_pem:
         return Tombstone()
-    certificate, *further = x509.load_pem_x509_certificates(certificate_pem)
-    ca = CA(certificate=certificate, key=keys.from_pem(key_pem), further=tuple(further))
+    certificate, *intermediates = x509.load_pem_x509_certificates(certificate_pem)
+    ca = CA(certificate=certificate, key=keys.from_pem(key_pem), intermediates=tuple(intermediates))
     if ca.certificate.public_key() != ca.key.public_key():
         raise ValueError("the key is not of the certificate")
     return ca

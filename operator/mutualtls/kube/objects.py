@@ -126,7 +126,7 @@ class ListEnd:
 
 def _metadata(found: _Names) -> dict[str, Any]:
     """Write metadata as JSON of the API server has it, without what is not there and what is too long."""
-    told = {
+    fields = {
         "name": found.name,
         "namespace": found.namespace,
         "uid": found.uid,
@@ -137,7 +137,7 @@ def _metadata(found: _Names) -> dict[str, Any]:
         "labels": found.labels,
         "annotations": found.annotations,
     }
-    metadata = {name: value for name, value in told.items() if value is not None}
+    metadata = {name: value for name, value in fields.items() if value is not None}
     if not isinstance(found, _Metadata):
         return metadata
     lists = _managed(bytes(found.managed_fields)) | _owners(bytes(found.owner_references))
@@ -185,8 +185,8 @@ def _object(found: _Object) -> dict[str, Any]:
         "reason": found.reason,
         "message": found.message,
     }
-    told = {name: value for name, value in others.items() if value is not msgspec.UNSET}
-    return {"apiVersion": found.api_version, "kind": found.kind, "metadata": _metadata(found.metadata)} | told
+    present = {name: value for name, value in others.items() if value is not msgspec.UNSET}
+    return {"apiVersion": found.api_version, "kind": found.kind, "metadata": _metadata(found.metadata)} | present
 
 
 def parse(content: bytes) -> dict[str, Any]:

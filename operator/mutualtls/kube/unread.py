@@ -68,7 +68,7 @@ class UnreadObjects:
             self._unnamed += 1
             return False
         self._lines += 1
-        told = {"object": name, "why": why} | ({"others": self._unnamed} if self._unnamed else {})
+        extra = {"object": name, "why": why} | ({"others": self._unnamed} if self._unnamed else {})
         self._unnamed = 0
-        logger.warning("an object cannot be read and is skipped", extra=told)
+        logger.warning("an object cannot be read and is skipped", extra=extra)
         return True

@@ -29,7 +29,7 @@ async def keep(name: str, work: Callable[[], Awaitable[None]], health: Health) -
                 failures = 0
             delay = min(_FIRST_DELAY_S * 2**failures, _LONGEST_DELAY_S)
             failures += 1
-            logger.exception("a task failed and is restarted", extra={"task": name, "in": delay})
+            logger.exception("a task failed and is restarted", extra={"task": name, "in_s": delay})
             health.fail(name, f"{name} fails: {type(error).__name__}")
             await asyncio.sleep(delay)
         else:

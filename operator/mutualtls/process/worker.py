@@ -107,13 +107,13 @@ class Worker:
 
     # After a failure
 
-    def _failed(self, key: Key) -> dict[str, str]:
+    def _failed(self, key: Key) -> dict[str, str | float]:
         """Have a key tried again, at the latest when its files end. Return what the log says of it."""
         delay = self._agenda.failed(key)
         end = end_of_files(self._store, key.object_key, self._clock()) if key.kind is Kind.IDENTITY else None
         if end is not None:
             self._agenda.put(key, at=end)
-        return {"key": str(key), "in": str(delay)}
+        return {"key": str(key), "in_s": delay.total_seconds()}
 
     def _check_authority(self, key: Key) -> None:
         """Have the authority of an identity looked at, which was thought to be able to sign."""

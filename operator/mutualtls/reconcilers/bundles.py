@@ -166,8 +166,12 @@ class BundleReconciler:
         contest = self._repairs.contest(_repaired(authority, key), trust.bundle_hash, self._clock())
         if contest is None:
             return None
-        told = {"copy": publish.label(key), "by": contest.by or "a client that deletes it", "until": str(contest.until)}
-        logger.warning("bundle is overwritten repeatedly and left alone for a while", extra=told)
+        extra = {
+            "copy": publish.label(key),
+            "by": contest.by or "a client that deletes it",
+            "until": str(contest.until),
+        }
+        logger.warning("bundle is overwritten repeatedly and left alone for a while", extra=extra)
         return contest.until
 
     async def _act(self, o: Observed, trust: Offer, decision: Decision) -> None:
@@ -178,8 +182,8 @@ class BundleReconciler:
         await self._write(decision.key, o.authority, trust, found, surplus_since=decision.surplus_since)
         is_new_surplus = found is not None and (found.published is None or found.published.surplus_since is None)
         if decision.surplus_since is not None and is_new_surplus:
-            told = {"copy": publish.label(decision.key), "goes": str(o.now + o.authority.durations.remove_after)}
-            logger.info("bundle is no longer wanted and will be deleted", extra=told)
+            extra = {"copy": publish.label(decision.key), "goes": str(o.now + o.authority.durations.remove_after)}
+            logger.info("bundle is no longer wanted and will be deleted", extra=extra)
 
     async def _write(
         self, key: ObjectKey, authority: Authority, trust: Offer, found: Copy | None, *, surplus_since: datetime | None

@@ -133,8 +133,8 @@ def test_each_place_has_a_hash_of_what_it_can_take() -> None:
     whole, held = (digests.content_hash(one) for one in (BUNDLE, certificates.to_pem(READABLE.certificate)))
     of_cluster, of_namespace = (publish.wanted(key, "default", BUNDLE) for key in (CLUSTER_KEY, KEY))
 
-    assert (held, whole, whole) == (of_cluster.bundle_hash, of_cluster.of, of_cluster.made_from)
-    assert (whole, "", whole) == (of_namespace.bundle_hash, of_namespace.of, of_namespace.made_from)
+    assert (held, whole, whole) == (of_cluster.bundle_hash, of_cluster.of, of_cluster.whole_bundle_hash)
+    assert (whole, "", whole) == (of_namespace.bundle_hash, of_namespace.of, of_namespace.whole_bundle_hash)
     assert publish.wanted(KEY, "default", PEM) == publish.wanted(CLUSTER_KEY, "default", PEM)
 
 

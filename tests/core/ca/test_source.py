@@ -85,14 +85,14 @@ def test_a_twin_of_a_root_leads_nobody_astray() -> None:
     twin, below = plain(above, name="Corp"), plain(root, name="Team", path_length=0)
     found = source.parse(files(below, roots=(twin, root)), is_tiered=True, now=NOW)
 
-    assert (root.certificate, ()) == (found.root, found.signer.further)
+    assert (root.certificate, ()) == (found.root, found.signer.intermediates)
 
 
 def test_what_stands_above_a_ca_is_read_with_it() -> None:
     """Nearest first; its root goes into its Secret, too."""
     found = tall().source()
 
-    assert (tall().upper.certificate,) == found.signer.further
+    assert (tall().upper.certificate,) == found.signer.intermediates
     assert tall().root.certificate == found.root == found.signer.root
 
 

@@ -343,7 +343,7 @@ CASES = [
     ),
     pytest.param(
         checks.formats_differ,
-        both(asking(der={}), holding(further=ExtraFiles(made_from="", files={}))),
+        both(asking(der={}), holding(further=ExtraFiles(inputs_hash="", files={}))),
         Reason.FORMATS_DAMAGED,
         Action.WRITE_FORMATS,
         id="a further file is damaged",

@@ -44,7 +44,7 @@ def further_harmed(o: Observed) -> Observed:
     """Have damaged a file that a format asks for."""
     if not isinstance(o.found, Known):
         raise TypeError("programming error: nothing is known")
-    harmed = msgspec.structs.replace(o.facts, further=ExtraFiles(made_from="", files={}))
+    harmed = msgspec.structs.replace(o.facts, further=ExtraFiles(inputs_hash="", files={}))
     return replace(o, identity=an_identity(formats={"der": {}}), found=replace(o.found, files=harmed))
 
 

@@ -326,7 +326,7 @@ def below(*found: x509.NameConstraints, **spec: Any) -> Offer:
     intermediate, *above = found
     root = strangers.ca("Corp", further=tuple((one, True) for one in above))
     ca = strangers.ca("Team", root, further=((intermediate, True),))
-    home = Home(source=Source(root=root.certificate, signer=replace(ca, further=(), root=root.certificate)))
+    home = Home(source=Source(root=root.certificate, signer=replace(ca, intermediates=(), root=root.certificate)))
     of = authority(root={"secretRef": {"name": "corp"}}, trustDomain="corp", **spec)
     home.walk(of, now=strangers.BEGIN + DAY)
     return trusts.of(of, home.read_ledger())

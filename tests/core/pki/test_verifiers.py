@@ -185,7 +185,7 @@ TABLE = {
         made=root(outside="sha224"), refused_by=(PYTHON, GO, JAVA), said="names one algorithm of its signature"
     ),
     "another CA of that name": Row(
-        made=lambda: replace(ca("Team", ca()), further=(ca().certificate,)),
+        made=lambda: replace(ca("Team", ca()), intermediates=(ca().certificate,)),
         refused_by=EVERYBODY,
         said="is neither in tls.crt nor in ca.crt",
     ),
@@ -297,7 +297,7 @@ TABLE = {
 
 def chain(made: CA) -> tuple[x509.Certificate, ...]:
     """All from a CA up to its root."""
-    return (made.certificate, *made.further)
+    return (made.certificate, *made.intermediates)
 
 
 def spoil(row: Row, *certificates: x509.Certificate) -> bytes:

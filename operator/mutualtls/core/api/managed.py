@@ -60,5 +60,5 @@ def others(metadata: Mapping[str, Any]) -> str:
     said = [(metadata.get("labels") or {}).get(labels.MANAGED_BY)]
     wrote = [entry.get("manager") for entry in metadata.get("managedFields") or ()]
     named, managers = ({who for who in found if who and who != labels.FIELD_MANAGER} for found in (said, wrote))
-    told = ", ".join(sorted(named or managers)) or UNKNOWN
-    return fitting.shortened(told, _LONGEST)
+    text = ", ".join(sorted(named or managers)) or UNKNOWN
+    return fitting.shortened(text, _LONGEST)

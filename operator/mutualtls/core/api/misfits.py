@@ -41,8 +41,8 @@ class Sifted:
         Of two faults of one field the one counts that was judged: it says what is meant.
         """
         unrelated = self.unrelated(judged)
-        told = {fault.field for fault in unrelated}
-        return [*self.unknown, *self.misfits, *unrelated, *(fault for fault in self.beyond if fault.field not in told)]
+        named = {fault.field for fault in unrelated}
+        return [*self.unknown, *self.misfits, *unrelated, *(fault for fault in self.beyond if fault.field not in named)]
 
     def unrelated(self, judged: Iterable[Fault]) -> list[Fault]:
         """List what was found wrong with the rest, but for what only follows from a misfit."""

@@ -48,7 +48,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, r
         times.check(self.surplus_since)
 
     @property
-    def made_from(self) -> str:
+    def whole_bundle_hash(self) -> str:
         """Hash of the bundle that it brings to consumers, as far as it can hold that."""
         return self.of or self.bundle_hash
 
@@ -216,12 +216,12 @@ def _hashes(pem: bytes) -> tuple[str, str]:
 @functools.lru_cache(maxsize=64)
 def _held(pem: bytes) -> tuple[bytes, tuple[str, ...]]:
     """Divide a bundle into what Go can read, and why not the rest. Read once for many looks."""
-    held, told = [], []
+    held, left = [], []
     for one in x509.load_pem_x509_certificates(pem) if pem else ():
         faults = list(verifiers.unread_by_go(one))
         held += [] if faults else [one]
-        told += [f"{verifiers.name(one)} {fault}" for fault in faults[:1]]
-    return (certificates.to_pem(*held), tuple(told)) if told else (pem, ())
+        left += [f"{verifiers.name(one)} {fault}" for fault in faults[:1]]
+    return (certificates.to_pem(*held), tuple(left)) if left else (pem, ())
 
 
 def manifest(key: ObjectKey, authority: Authority, pem: bytes, published: Published) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def owner(certificate: x509.Certificate) -> str:
 
 
 def described(
-    ca: CAGeneration, certificate: x509.Certificate, state: State, *, further: tuple[x509.Certificate, ...] = ()
+    ca: CAGeneration, certificate: x509.Certificate, state: State, *, intermediates: tuple[x509.Certificate, ...] = ()
 ) -> CAGeneration:
     """Fill in what a certificate, and the intermediates above it, say of a CA generation."""
     return msgspec.structs.replace(
@@ -86,7 +86,7 @@ def described(
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         certificate=certificates.to_pem(certificate).decode(),
-        chain=certificates.to_pem(*further).decode(),
+        chain=certificates.to_pem(*intermediates).decode(),
     )
 
 
@@ -158,4 +158,4 @@ def secret_data(ca: CA) -> dict[str, bytes]:
     """Write what the Secret of a CA generation holds: all that the ledger knows of it, so that it can be rebuilt."""
     above = {"ca.crt": certificates.to_pem(ca.root)} if ca.root else {}
     key = keys.to_pem(ca.key, Encoding.PKCS8)
-    return {"tls.crt": certificates.to_pem(ca.certificate, *ca.further), "tls.key": key} | above
+    return {"tls.crt": certificates.to_pem(ca.certificate, *ca.intermediates), "tls.key": key} | above

@@ -140,12 +140,12 @@ def last_ends(known: Known, evidence: Evidence) -> dict[CAId, datetime]:
     """Tell of each CA when the last leaf ends that is surely of it: by its signature, or an identity's status."""
     by_key_id = {certificates.key_id(certificate): found for found, certificate in known.items()}
     ends: dict[CAId, datetime] = {}
-    told = [(by_key_id[key_id], end) for key_id, end in evidence.ends.items() if key_id in by_key_id]
+    proven = [(by_key_id[key_id], end) for key_id, end in evidence.ends.items() if key_id in by_key_id]
     for leaf in evidence.leaves:
         found = by_key_id.get(_issuer_key_id(leaf))
         if found is not None and is_issued_by(leaf, known[found]):
-            told.append((found, leaf.not_valid_after_utc))
-    for found, said in told:
+            proven.append((found, leaf.not_valid_after_utc))
+    for found, said in proven:
         end = min(said, known[found].not_valid_after_utc)
         ends[found] = max(ends.get(found, end), end)
     return ends

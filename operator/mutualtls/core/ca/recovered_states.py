@@ -27,8 +27,8 @@ def states_of(
 ) -> dict[CAId, State]:
     """Say which state each CA is in that has not been buried."""
     states = _marked_states(known, evidence, ends, now) or _told_states(known, evidence, ends, now)
-    told = (*authority.orders.compromised, *noted_compromises(evidence))
-    out = {root for root in states if _is_out(known[root], told, now)}
+    compromises = (*authority.orders.compromised, *noted_compromises(evidence))
+    out = {root for root in states if _is_out(known[root], compromises, now)}
     active = next((root for root, state in states.items() if state == State.ACTIVE), None)
     other = next((root for state in _PENDING for root in states if states[root] == state and root != active), None)
     if active is not None and other is not None:
@@ -161,10 +161,10 @@ def _root_of(known: Known, found: CAId, evidence: Evidence) -> CAId | None:
     return found if found.role == Role.ROOT else root_above(known, found, evidence)
 
 
-def _is_out(root: x509.Certificate, told: Iterable[Compromise], now: datetime) -> bool:
+def _is_out(root: x509.Certificate, compromises: Iterable[Compromise], now: datetime) -> bool:
     """Tell whether a root is compromised and had to be out of trust by now."""
     fingerprint = certificates.fingerprint(root)
-    return any(one.by is not None and one.by <= now for one in told if one.fingerprint == fingerprint)
+    return any(one.by is not None and one.by <= now for one in compromises if one.fingerprint == fingerprint)
 
 
 def _newest(known: Known, evidence: Evidence, role: Role) -> CAId | None:

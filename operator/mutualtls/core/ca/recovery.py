@@ -83,9 +83,9 @@ def _living(
 ) -> CAGeneration:
     """Describe a CA that has not been buried."""
     found = blank.id
-    root, further = (way_up(known, found, evidence) if blank.role == Role.ISSUING else None) or (None, ())
+    root, intermediates = (way_up(known, found, evidence) if blank.role == Role.ISSUING else None) or (None, ())
     return msgspec.structs.replace(
-        generations.described(blank, known[found], state, further=further),
+        generations.described(blank, known[found], state, intermediates=intermediates),
         issuer=root[1] if root else None,
         signs_until=signs_until,
         is_outside=generations.identify(known[found]) is None,
@@ -119,8 +119,8 @@ def explains(ledger: Ledger, found: Iterable[CAId], status: AuthorityStatus, *, 
     a status could else plant a root into every bundle.
     """
     roots = [one for ca in ledger.of(Role.ROOT) for one in certificates_in(ca.certificate.encode())]
-    told = [one for ca in status.generations for one in certificates_in(ca.certificate.encode())]
-    confirmed = {generations.identify(one) for one in told if any(is_issued_by(one, root) for root in roots)}
+    listed = [one for ca in status.generations for one in certificates_in(ca.certificate.encode())]
+    confirmed = {generations.identify(one) for one in listed if any(is_issued_by(one, root) for root in roots)}
     is_of_now = ledger.revision >= max([status.revision, *(mark.revision for mark in marks)])
     return is_of_now and {*found, *confirmed} - {None} <= {ca.id for ca in ledger.generations}
 

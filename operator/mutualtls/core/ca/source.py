@@ -75,7 +75,7 @@ def parse(data: Mapping[str, bytes], *, is_tiered: bool, now: datetime, known: L
     root = path[-1] if len(path) > 1 else None
     return Source(
         root=path[-1],
-        signer=CA(certificate=path[0], key=key, further=tuple(path[1:-1]), root=root),
+        signer=CA(certificate=path[0], key=key, intermediates=tuple(path[1:-1]), root=root),
         warnings=(
             *(f"it is used, as it was taken in before, and would not be now: {one}" for one in warnings),
             *_not_used(roots, path),

@@ -153,11 +153,12 @@ def certificate_is_near_expiry(o: Observed) -> Violation | None:
 def formats_differ(o: Observed) -> Violation | None:
     """The further files are of other formats, of another leaf or password than asked, or not as they were written."""
     version = o.password.version if o.password else ""
-    asked = formats.made_from(o.identity.spec.formats, leaf=o.facts.fingerprint, password_version=version)
-    made = o.facts.further.made_from if o.facts.further else None
+    asked = formats.inputs_hash(o.identity.spec.formats, leaf=o.facts.fingerprint, password_version=version)
+    further = o.facts.further
+    made = further.inputs_hash if further else None
     if asked == made or (made and o.unread is not None):
         return None
-    if made == "":
+    if further is not None and not further.is_intact:
         message = "a file that spec.formats asks for is missing or was changed"
         return Violation(reason=Reason.FORMATS_DAMAGED, message=message, action=Action.WRITE_FORMATS)
     message = "the additional files are not what spec.formats asks for, or their password has changed"

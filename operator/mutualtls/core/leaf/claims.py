@@ -90,10 +90,10 @@ def constraint_faults(claims: Claims, found: NameConstraints) -> Iterator[Fault]
 
 def faults_of_cas(claims: Claims, trust: Offer) -> Iterator[Fault]:
     """Refuse what the constraints in the certificates of CAs forbid, where those of the spec do not say the same."""
-    told = {(fault.field, fault.message.split()[0]) for fault in constraint_faults(claims, trust.constraints)}
+    broken = {(fault.field, fault.message.split()[0]) for fault in constraint_faults(claims, trust.constraints)}
     for found in trust.above:
         for fault in constraint_faults(claims, found):
-            if (fault.field, fault.message.split()[0]) not in told:
+            if (fault.field, fault.message.split()[0]) not in broken:
                 yield fault
 
 

@@ -104,7 +104,7 @@ def of_leaf(
     if names.is_empty:
         raise ValueError("it has no names")
     return Facts(
-        serial_number=f"{leaf.serial_number:x}",
+        serial_number=certificates.serial_number(leaf),
         fingerprint=certificates.fingerprint(leaf),
         public_key_hash=keys.public_key_hash(public_key),
         issuer_key_id=issue.written_key_id(authority_key or b""),

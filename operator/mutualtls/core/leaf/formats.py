@@ -38,12 +38,17 @@ _PROFILES: dict[Profile, tuple[pkcs12.PBES, hashes.HashAlgorithm]] = {
 class ExtraFiles(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What is recorded of the further files that we put into a Secret. Nothing in it is secret."""
 
-    made_from: str
-    """`made_from` of what they were made from; empty where they are not there any more as we wrote them."""
+    inputs_hash: str = msgspec.field(name="madeFrom")
+    """`inputs_hash` of what they were made from; empty where they are not there any more as we wrote them."""
     bundle_hash: str = ""
     """Hash of the bundle whose roots the trust store holds; empty where there is none."""
     files: dict[str, str]
     """SHA-256 of each by its name, lower-case hex. Keys and salts in them are such that nobody guesses them so."""
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether they are there as we wrote them."""
+        return self.inputs_hash != ""
 
 
 def names(spec: FormatsSpec) -> tuple[str, ...]:
@@ -104,7 +109,7 @@ def _root_alias(root: x509.Certificate) -> bytes:
 # What is recorded
 
 
-def made_from(spec: FormatsSpec, *, leaf: str, password_version: str) -> str | None:
+def inputs_hash(spec: FormatsSpec, *, leaf: str, password_version: str) -> str | None:
     """Hash what further files are made from, but for the bundle; None where none are asked for.
 
     `leaf` is the fingerprint of the certificate, which stands for its key and its chain, too. The password is told by
@@ -121,11 +126,11 @@ def recorded(
     spec: FormatsSpec, files: Mapping[str, bytes], *, leaf: str, bundle_hash: str, opened: StorePassword | None
 ) -> ExtraFiles | None:
     """Record what was written; None for nothing."""
-    made = made_from(spec, leaf=leaf, password_version=opened.version if opened else "")
+    made = inputs_hash(spec, leaf=leaf, password_version=opened.version if opened else "")
     if made is None:
         return None
     return ExtraFiles(
-        made_from=made,
+        inputs_hash=made,
         bundle_hash=bundle_hash if TRUSTSTORE in files else "",
         files={name: digests.content_hash(content) for name, content in files.items()},
     )
@@ -135,7 +140,7 @@ def found(before: ExtraFiles | None, data: Mapping[str, str]) -> ExtraFiles | No
     """Compare what is in a Secret, as the API holds it, with what was recorded."""
     if before is None or all(_is(data.get(name), known) for name, known in before.files.items()):
         return before
-    return ExtraFiles(made_from="", files=before.files)
+    return ExtraFiles(inputs_hash="", files=before.files)
 
 
 def _is(content: str | None, known: str) -> bool:

@@ -64,6 +64,6 @@ def _copy(key: ObjectKey, copy: Copy | None, authority: str) -> Carrier:
     found = copy.published if copy is not None and copy.authority == authority else None
     return Carrier(
         name=publish.label(key),
-        bundle_hash=found.made_from if found else None,
+        bundle_hash=found.whole_bundle_hash if found else None,
         since=found.since if found else None,
     )

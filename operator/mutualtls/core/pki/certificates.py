@@ -44,6 +44,11 @@ def to_pem(*certificates: x509.Certificate) -> bytes:
     return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
 
 
+def serial_number(certificate: x509.Certificate) -> str:
+    """Write a serial number as statuses, logs and orders have it: lower-case hex without leading zeros."""
+    return f"{certificate.serial_number:x}"
+
+
 def fingerprint(certificate: x509.Certificate) -> str:
     """SHA-256 of a certificate's DER, lower-case hex."""
     return certificate.fingerprint(hashes.SHA256()).hex()

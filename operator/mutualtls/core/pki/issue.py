@@ -29,7 +29,7 @@ class CA:
 
     certificate: x509.Certificate
     key: PrivateKey = field(repr=False)
-    further: tuple[x509.Certificate, ...] = ()
+    intermediates: tuple[x509.Certificate, ...] = ()
     """Intermediates between it and its root, where it is an outside one."""
     root: x509.Certificate | None = None
     """Its root, where that has no Secret of its own as its key never enters the cluster. Not read back from Secrets."""
@@ -38,12 +38,12 @@ class CA:
     def chain(self) -> tuple[x509.Certificate, ...]:
         """What follows its leaves in tls.crt: itself, unless it is a root, and the intermediates above it."""
         is_root = self.certificate.subject == self.certificate.issuer
-        return () if is_root else (self.certificate, *self.further)
+        return () if is_root else (self.certificate, *self.intermediates)
 
     @property
     def validity(self) -> Validity:
         """Validity of its certificate, up to the first end of an intermediate above it."""
-        end = min(one.not_valid_after_utc for one in (self.certificate, *self.further))
+        end = min(one.not_valid_after_utc for one in (self.certificate, *self.intermediates))
         return Validity(not_before=self.certificate.not_valid_before_utc, not_after=end)
 
 

@@ -248,8 +248,8 @@ def _outlived(view: View, going: CAGeneration) -> Gate:
 
 def _stated_deadlines(ledger: Ledger, root: CAGeneration) -> list[Deadline]:
     """List when a compromised root must be out of trust, as far as that was said."""
-    told = [one.by for one in compromises(ledger, root) if one.by is not None]
-    return [Deadline(at=by, why=f"root {root.number} must be out of trust by {times.rfc3339(by)}") for by in told]
+    deadlines = [one.by for one in compromises(ledger, root) if one.by is not None]
+    return [Deadline(at=by, why=f"root {root.number} must be out of trust by {times.rfc3339(by)}") for by in deadlines]
 
 
 def _last_end(ledger: Ledger, root: CAGeneration) -> datetime | None:

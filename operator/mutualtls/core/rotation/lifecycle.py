@@ -299,7 +299,9 @@ def _recorded(ledger: Ledger, making: CAGeneration, made: CA, now: datetime) -> 
     if not is_for_later and before is not None:
         ledger = ledger.put(moved(before, State.RETIRING, now))
     state = State.PUBLISHED if is_for_later else State.ACTIVE
-    return ledger.put(moved(generations.described(making, made.certificate, state, further=made.further), state, now))
+    return ledger.put(
+        moved(generations.described(making, made.certificate, state, intermediates=made.intermediates), state, now)
+    )
 
 
 def _retire_unused(view: View) -> Step | None:

@@ -259,11 +259,11 @@ def note_compromised(view: View) -> Step | None:
     """Note for good which CAs are compromised, before anything is done about it."""
     ledger = view.ledger
     noted = {one.fingerprint: one for one in ledger.compromised}
-    for told in view.authority.orders.compromised:
-        if told.fingerprint in _fingerprints(ledger):
-            before = noted.get(told.fingerprint, told)
-            by = min((moment for moment in (told.by, before.by) if moment is not None), default=None)
-            noted[told.fingerprint] = Compromise(fingerprint=told.fingerprint, by=by)
+    for ordered in view.authority.orders.compromised:
+        if ordered.fingerprint in _fingerprints(ledger):
+            before = noted.get(ordered.fingerprint, ordered)
+            by = min((moment for moment in (ordered.by, before.by) if moment is not None), default=None)
+            noted[ordered.fingerprint] = Compromise(fingerprint=ordered.fingerprint, by=by)
     new = tuple(noted.values())
     return Write(msgspec.structs.replace(ledger, compromised=new)) if new != ledger.compromised else None
 

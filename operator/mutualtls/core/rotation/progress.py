@@ -144,16 +144,16 @@ def _of_lost_and_stolen(view: View, at: RotationState) -> Iterator[NotObeyed]:
         elif stays and ca == at.root:
             message = f"the root is of an outside PKI: {_PUT_ANOTHER}"
             yield NotObeyed(order=labels.ABANDON, value=fingerprint, message=message)
-    for told in orders.compromised:
-        ca = known.get(told.fingerprint)
+    for ordered in orders.compromised:
+        ca = known.get(ordered.fingerprint)
         if ca is None:
             message = "it names no CA of this authority"
-            yield NotObeyed(order=labels.COMPROMISED, value=told.fingerprint, message=message)
+            yield NotObeyed(order=labels.COMPROMISED, value=ordered.fingerprint, message=message)
         elif stays and _root_of(ca) == at.root.number:
             message = (
                 f"root {at.root.number} is of an outside PKI and stays trusted: {_PUT_ANOTHER}, under another root"
             )
-            yield NotObeyed(order=labels.COMPROMISED, value=told.fingerprint, message=message)
+            yield NotObeyed(order=labels.COMPROMISED, value=ordered.fingerprint, message=message)
 
 
 def _root_of(ca: CAGeneration) -> int:

@@ -363,7 +363,7 @@ def _described(pem: str) -> tuple[str, str]:
     """Read subject and serial number of a certificate, once for many statuses; nothing where it cannot be read."""
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
-        return certificate.subject.rfc4514_string(), f"{certificate.serial_number:x}"
+        return certificate.subject.rfc4514_string(), certificates.serial_number(certificate)
     except certificates.UNREADABLE:
         return "", ""
 
