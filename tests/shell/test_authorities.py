@@ -241,7 +241,7 @@ def test_an_authority_of_another_operator_offers_nothing_to_sign(shell: Shell) -
     trust = shell.offers.trust("default")
     assert trust is not None
     assert trust.why_not is not None
-    assert Reason.OTHER_OPERATOR is trust.why_not[0]
+    assert Reason.OTHER_OPERATOR is trust.why_not.reason
     assert {"default": "elsewhere"} == shell.reconciler.left_alone
     assert [AUTHORITY] == list(shell.server.objects)
     assert {} == shell.server.objects[AUTHORITY]["status"]

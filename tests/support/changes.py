@@ -11,7 +11,7 @@ from mutualtls.core.api.status import CertificateStatus
 from mutualtls.core.ca import offer
 from mutualtls.core.ca.offer import Offer
 from mutualtls.core.leaf.observed import Absent, Contest, Observed, Unread
-from mutualtls.core.reasons import Reason
+from mutualtls.core.reasons import Reason, Refusal
 from support.builders import MINUTE, NOW, an_identity, default_signer, settled, swept_later
 
 Change = Callable[[Observed], Observed]
@@ -23,7 +23,9 @@ SUSPENDED_AUTHORITY = replace(default_signer().trust, suspended=True)
 NEW_BUNDLE = replace(default_signer().trust, bundle=b"new", bundle_hash="new")
 
 
-UNABLE = offer.of(default_signer().authority, default_signer().ledger, why_not=(Reason.KEY_LOST, "the key is gone"))
+UNABLE = offer.of(
+    default_signer().authority, default_signer().ledger, why_not=Refusal(Reason.KEY_LOST, "the key is gone")
+)
 
 
 PREPARING = offer.of(default_signer().authority, None)

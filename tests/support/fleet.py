@@ -289,7 +289,7 @@ class Fleet:
             return Hold(error.reason, str(error)), False
 
     def _offer(self, step: Sign | Hold) -> None:
-        why_not = (step.reason, step.message) if isinstance(step, Hold) else None
+        why_not = step if isinstance(step, Hold) else None
         known = self.home.read_ledger()
         self.step, self.offered = step, offer.of(self.of, known, why_not=why_not)
         if isinstance(step, Hold):

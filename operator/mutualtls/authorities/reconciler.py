@@ -171,7 +171,7 @@ class AuthorityReconciler:
         state.is_held = isinstance(step, Hold) or authority.is_suspended or state.refusal is not None
         if isinstance(step, Hold) and step.reason is Reason.OTHER_OPERATOR:
             state.versioned = VersionedLedger()  # it is no more than what was, and the other operator's to change
-        why_not = (step.reason, step.message) if isinstance(step, Hold) else None
+        why_not = step if isinstance(step, Hold) else None
         state.ca = step.ca if isinstance(step, Sign) else None
         state.trust = offer.of(authority, state.ledger, why_not=why_not)
         self._offers.put(authority.name, state)

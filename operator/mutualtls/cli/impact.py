@@ -35,7 +35,7 @@ class Present:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class RefusedIdentity:
     """An identity that would be refused, and is not yet."""
 
     identity: ObjectKey
@@ -82,7 +82,7 @@ async def _metadata(api: API, path: str, *, selector: str = "") -> list[dict[str
     return [one async for one in api.listing(path, selector=selector) if not isinstance(one, Unread)]
 
 
-def refusals(new: Authority, present: Present) -> Iterator[Refusal]:
+def refusals(new: Authority, present: Present) -> Iterator[RefusedIdentity]:
     """List the identities that would be refused by an authority and are not refused as it is now."""
     if present.authority is None:
         return
@@ -91,7 +91,7 @@ def refusals(new: Authority, present: Present) -> Iterator[Refusal]:
         namespace_labels = present.namespaces.get(of.namespace)
         error = _refused(of, after, namespace_labels)
         if error is not None and _refused(of, before, namespace_labels) is None:
-            yield Refusal(identity=of.key, reason=error.reason, faults=error.faults)
+            yield RefusedIdentity(identity=of.key, reason=error.reason, faults=error.faults)
 
 
 def _refused(of: Identity, by: offer.Offer, namespace_labels: Mapping[str, str] | None) -> SpecError | None:

@@ -5,6 +5,7 @@ What version 0.1.0 called otherwise is in `core/api/earlier_words`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -77,3 +78,11 @@ class Reason(StrEnum):
     IN_SYNC = "InSync"
     NO_CONFLICTS = "NoConflicts"
     SPEC_CHANGED = "SpecChanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something is not done, or is not good, and what to do about it."""
+
+    reason: Reason
+    message: str

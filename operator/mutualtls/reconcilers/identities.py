@@ -136,7 +136,7 @@ class IdentityReconciler:
         trust = self._offers.trust(identity.authority)
         if trust is None:
             return None, plan.unreadable(identity) if identity.faults else plan.without_authority(identity.authority)
-        if trust.why_not is not None and trust.why_not[0] is Reason.OTHER_OPERATOR:
+        if trust.why_not is not None and trust.why_not.reason is Reason.OTHER_OPERATOR:
             return None, plan.left_to_another(trust)
         seen = self._observer.see(identity, trust, unread=unread)
         try:

@@ -23,7 +23,7 @@ from mutualtls.core.errors import AuthorityError
 from mutualtls.core.pki import certificates, issue
 from mutualtls.core.pki.issue import CA
 from mutualtls.core.pki.keys import KeyType
-from mutualtls.core.reasons import Reason
+from mutualtls.core.reasons import Reason, Refusal
 from mutualtls.core.rotation.steps import Hold, Make, Sign, Write
 from support.builders import (
     DAY,
@@ -670,9 +670,9 @@ def test_what_an_authority_offers() -> None:
 def test_an_authority_that_cannot_sign_still_offers_its_bundle() -> None:
     """Its leaves are still valid."""
     by = default_signer()
-    offered = offer.of(by.authority, by.ledger, why_not=(Reason.CA_EXPIRED, "why"))
+    offered = offer.of(by.authority, by.ledger, why_not=Refusal(Reason.CA_EXPIRED, "why"))
 
-    assert replace(by.trust, signing=None, why_not=(Reason.CA_EXPIRED, "why")) == offered
+    assert replace(by.trust, signing=None, why_not=Refusal(Reason.CA_EXPIRED, "why")) == offered
 
 
 def test_an_authority_without_a_ledger_is_preparing() -> None:
@@ -680,7 +680,7 @@ def test_an_authority_without_a_ledger_is_preparing() -> None:
     offered = offer.of(authority(), None)
 
     assert offered.why_not is not None
-    assert Reason.PREPARING == offered.why_not[0]
+    assert Reason.PREPARING == offered.why_not.reason
     assert (None, b"", 0) == (offered.signing, offered.bundle, len(offered.in_use))
 
 

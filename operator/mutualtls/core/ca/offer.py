@@ -24,7 +24,7 @@ from mutualtls.core.names.constraints import NameConstraints
 from mutualtls.core.names.policy import Policy
 from mutualtls.core.pki import name_constraints, verifiers
 from mutualtls.core.pki.certificates import UNREADABLE
-from mutualtls.core.reasons import Reason
+from mutualtls.core.reasons import Reason, Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class Offer:
     """How many leaves a second are made anew because their CA was replaced; None: as many as can be."""
     signing: CAInUse | None
     """The CA that signs; None while there is none, for the reason below."""
-    why_not: tuple[Reason, str] | None
+    why_not: Refusal | None
     """Why nothing can be signed now, and what to do."""
     in_use: Mapping[str, CAInUse]
     """Every CA whose leaves are good, by key id in hex."""
@@ -82,14 +82,14 @@ class Offer:
     """Where else the bundle goes."""
 
 
-def of(authority: Authority, ledger: Ledger | None, *, why_not: tuple[Reason, str] | None = None) -> Offer:
+def of(authority: Authority, ledger: Ledger | None, *, why_not: Refusal | None = None) -> Offer:
     """Work out what an authority offers. `why_not` says that it cannot sign whatever the ledger holds."""
     known = ledger or Ledger(authority_uid=authority.uid)
     active = _signer(authority, known)
     in_use = {ca.key_id: _in_use(ca, authority, known) for ca in known.generations if _is_in_use(ca)}
     pem = bundle.merge(trusted_roots(ledger)) if ledger and authority.has_spec else b""
     if active is None and why_not is None:
-        why_not = (Reason.PREPARING, "its CA is being made")
+        why_not = Refusal(Reason.PREPARING, "its CA is being made")
     leaf = authority.spec.leaf
     return Offer(
         name=authority.name,

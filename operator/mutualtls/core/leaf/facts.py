@@ -25,7 +25,7 @@ from mutualtls.core.model.labels import FILES, SECRET_TYPE, TLS_CRT, TLS_KEY
 from mutualtls.core.names.names import Names, Subject, names_hash
 from mutualtls.core.pki import certificates, issue, keys
 from mutualtls.core.pki.certificates import UNREADABLE
-from mutualtls.core.reasons import Reason
+from mutualtls.core.reasons import Reason, Refusal
 
 LONGEST_ANNOTATION = 4096
 """Of `labels.FACTS`, in characters: four times what we ever write."""
@@ -75,12 +75,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
         return times.Validity(not_before=self.not_before, not_after=self.not_after)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Damage:
+@dataclass(frozen=True, slots=True)
+class Damage(Refusal):
     """Why the files of a Secret cannot be used."""
-
-    reason: Reason
-    message: str
 
 
 def of_leaf(

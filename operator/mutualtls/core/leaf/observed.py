@@ -15,7 +15,7 @@ from mutualtls.core.ca.offer import Offer
 from mutualtls.core.leaf.desired import Wanted
 from mutualtls.core.leaf.facts import Damage, Facts
 from mutualtls.core.leaf.passwords import PasswordState
-from mutualtls.core.reasons import Reason
+from mutualtls.core.reasons import Reason, Refusal
 
 
 class Action(Enum):
@@ -252,10 +252,8 @@ class Observed(Seen):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
+@dataclass(frozen=True, slots=True)
+class Violation(Refusal):
     """What a check found wrong, and what is to be done about it."""
 
-    reason: Reason
-    message: str
     action: Action = field(default=Action.ISSUE)

@@ -16,7 +16,7 @@ from mutualtls.core.leaf.checks import CHECKS
 from mutualtls.core.leaf.observed import Absent, Action, Contest, Known, Observed, Seen, Unread, Violation
 from mutualtls.core.model import labels
 from mutualtls.core.names import names
-from mutualtls.core.reasons import Reason
+from mutualtls.core.reasons import Reason, Refusal
 
 MENDED = frozenset(
     {
@@ -280,22 +280,21 @@ def left_to_another(offered: Offer) -> Decision:
 
 
 def _cannot_sign(offered: Offer) -> str:
-    return (
-        f"authority {offered.name} cannot sign ({offered.why_not[0]}): {offered.why_not[1]}" if offered.why_not else ""
-    )
+    why = offered.why_not
+    return f"authority {offered.name} cannot sign ({why.reason}): {why.message}" if why is not None else ""
 
 
-def _why_no_leaf(o: Observed, violation: Violation) -> tuple[Reason, str] | None:
+def _why_no_leaf(o: Observed, violation: Violation) -> Refusal | None:
     """Tell why no leaf can be made now; None if it can."""
     if o.trust.why_not is not None:
-        return Reason.AUTHORITY_NOT_READY, _cannot_sign(o.trust)
+        return Refusal(Reason.AUTHORITY_NOT_READY, _cannot_sign(o.trust))
     if o.trust.fault is not None and _is_new(o):
         message = f"new certificates wait until the spec of authority {o.trust.name} can be read: {o.trust.fault}"
-        return Reason.AUTHORITY_NOT_READY, message
+        return Refusal(Reason.AUTHORITY_NOT_READY, message)
     if o.trust.suspended:
-        return Reason.SUSPENDED, f"authority {o.trust.name} is suspended: set its spec.suspend to false"
+        return Refusal(Reason.SUSPENDED, f"authority {o.trust.name} is suspended: set its spec.suspend to false")
     if o.identity.spec.suspend and violation.reason != Reason.REISSUE_ORDERED:
-        return Reason.SUSPENDED, "identity is suspended: set spec.suspend to false"
+        return Refusal(Reason.SUSPENDED, "identity is suspended: set spec.suspend to false")
     return None
 
 
@@ -312,17 +311,16 @@ def _is_new(o: Observed) -> bool:
     return said.observed_generation != o.identity.generation or _reason(said) == Reason.AUTHORITY_NOT_READY
 
 
-def _without_leaf(o: Observed, violation: Violation, why_not: tuple[Reason, str]) -> Decision:
+def _without_leaf(o: Observed, violation: Violation, why_not: Refusal) -> Decision:
     """Do what needs no leaf, which is keeping the bundle current; otherwise wait."""
-    reason, message = why_not
     is_ready = violation.reason in _STILL_GOOD and o.has_facts
     if o.has_old_bundle and o.contest is not None:
         return _contested(o, violation, o.contest)
     action = o.bundle_action if o.has_old_bundle else Action.NOTHING
     return Decision(
         action=action,
-        reason=Reason.BUNDLE_OUTDATED if o.has_old_bundle else reason,
-        message=f"{message}; {violation.message}",
+        reason=Reason.BUNDLE_OUTDATED if o.has_old_bundle else why_not.reason,
+        message=f"{why_not.message}; {violation.message}",
         is_ready=is_ready,
         next_check=o.facts.not_after if is_ready else None,
     )

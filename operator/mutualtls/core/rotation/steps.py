@@ -13,7 +13,7 @@ from mutualtls.core.ca.ledger import CAGeneration, Ledger, Mark
 from mutualtls.core.ca.rollout import Rollout
 from mutualtls.core.ca.source import Source
 from mutualtls.core.pki.issue import CA
-from mutualtls.core.reasons import Reason
+from mutualtls.core.reasons import Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +67,8 @@ class Bury:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Refusal):
     """Make nothing and sign nothing, until somebody acts. The message says what to do."""
-
-    reason: Reason
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
