@@ -3,8 +3,8 @@
 - `agenda`: The agenda: everything that must happen, now or later, and in which order.
 - `pacing`: The pace of what would come all at once: log lines about an identity, re-issues for one authority.
 - `repairs`: Repairs of one object, so that nobody who keeps overwriting it is answered for ever.
-- `rounds`: Who is next: namespaces take turns, each with what it has in order of arrival. What waits is found by whose
-  it is.
+- `rounds`: Which thing is next: namespaces take turns, each with what it has in order of arrival, and so much of it at
+  once.
 - `shares`: What an identity and its namespace may have of what is scarce: changes that are made at once, places for
   slow keys.
 - `slow_keys`: Keys that take long are made in threads of lower priority, so that whatever else there is to do goes on

@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import itertools
 import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from mutualtls.core.model.object_key import ObjectKey
-from mutualtls.queue.rounds import Rounds
+from mutualtls.queue.rounds import AtWork, Rounds
 
 
 class Kind(IntEnum):
@@ -141,16 +141,12 @@ class Agenda:
         self._first_retry = first_retry
         self._last_retry = last_retry
         self._urgent_from = urgent_from
-        self._most_at_work = most_at_work
         self._entries: dict[Key, _Entry] = {}
         self._later: list[tuple[datetime, int, Key]] = []
         """When to look at which entry again: it is due, or cannot wait any longer. Those that moved are left behind."""
         self._due: dict[Priority, Rounds[Key]] = {priority: Rounds() for priority in Priority}
         self._order = itertools.count()
-        self._at_work: set[Key] = set()
-        self._number_at_work: Counter[str] = Counter()
-        self._full: set[str] = set()
-        """Namespaces that have as many keys at work as they may."""
+        self._at_work: AtWork[Key] = AtWork(most_at_work)
         self._failures: dict[Key, int] = {}
         self._idle: deque[asyncio.Future[None]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
@@ -180,9 +176,9 @@ class Agenda:
         while not self._is_closed:
             self._promote(self._clock())
             for line in self._due.values():
-                if (key := line.take(but_of=self._full)) is not None:
+                if (key := line.take(but_of=self._at_work.full)) is not None:
                     del self._entries[key]
-                    self._begin(key)
+                    self._at_work.begin(key.namespace, key)
                     return key
             waiter = asyncio.get_running_loop().create_future()
             self._idle.append(waiter)
@@ -216,29 +212,11 @@ class Agenda:
     def held(self) -> int:
         """How many things are kept, of whatever kind."""
         lines = sum(map(len, self._due.values()))
-        at_work = len(self._at_work) + len(self._number_at_work)
-        return len(self._entries) + len(self._later) + lines + at_work + len(self._failures)
-
-    def _begin(self, key: Key) -> None:
-        self._at_work.add(key)
-        if key.namespace:
-            self._number_at_work[key.namespace] += 1
-            if self._number_at_work[key.namespace] >= self._most_at_work:
-                self._full.add(key.namespace)
-
-    def _end(self, key: Key) -> None:
-        if key not in self._at_work:
-            return
-        self._at_work.remove(key)
-        if key.namespace:
-            self._number_at_work[key.namespace] -= 1
-            if not self._number_at_work[key.namespace]:
-                del self._number_at_work[key.namespace]
-            self._full.discard(key.namespace)
-            self._wake_one()  # for what was passed over
+        return len(self._entries) + len(self._later) + lines + self._at_work.held + len(self._failures)
 
     def _give_back(self, key: Key, at: datetime | None, priority: Priority) -> None:
-        self._end(key)
+        if self._at_work.end(key.namespace, key):
+            self._wake_one()  # for what was passed over
         if at is not None:
             self.put(key, priority=priority, at=at)
         entry = self._entries.get(key)
@@ -257,17 +235,11 @@ class Agenda:
         if urgent is not None and line is not Priority.FIRST:
             self._note(urgent, key)
         if line is not entry.line:
-            self._leave_line(key)
+            if entry.line is not None:
+                self._due[entry.line].discard(key.namespace, key)
             entry.line = line
             self._due[line].add(key.namespace, key)
             self._wake_one()
-
-    def _leave_line(self, key: Key) -> None:
-        """Take a key out of the line that it waits in, if it does."""
-        entry = self._entries.get(key)
-        if entry is not None and entry.line is not None:
-            self._due[entry.line].discard(key.namespace, key)
-            entry.line = None
 
     def _note(self, moment: datetime, key: Key) -> None:
         heapq.heappush(self._later, (moment, next(self._order), key))

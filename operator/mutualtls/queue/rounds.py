@@ -1,8 +1,8 @@
-"""Who is next: namespaces take turns, each with what it has in order of arrival. What waits is found by whose it is."""
+"""Which thing is next: namespaces take turns, each with what it has in order of arrival, and so much of it at once."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Container, Hashable, Iterator
 from typing import Generic, TypeVar
 
@@ -52,3 +52,45 @@ class Rounds(Generic[Thing]):
 
     def __iter__(self) -> Iterator[Thing]:
         return (thing for line in self._waiting.values() for thing in line)
+
+
+class AtWork(Generic[Thing]):
+    """What is being worked on: at most so many things of one owner at once, however many of nobody's ("")."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._things: set[Thing] = set()
+        self._numbers: Counter[str] = Counter()
+        self.full: set[str] = set()
+        """Owners that have as many things at work as they may."""
+
+    def begin(self, whose: str, thing: Thing) -> None:
+        """Take in that work on a thing begins."""
+        self._things.add(thing)
+        if whose:
+            self._numbers[whose] += 1
+            if self._numbers[whose] >= self._most:
+                self.full.add(whose)
+
+    def end(self, whose: str, thing: Thing) -> bool:
+        """Take in that work on a thing ends, if it was at work. Tell whether its owner may have another at work."""
+        if thing not in self._things:
+            return False
+        self._things.remove(thing)
+        if whose:
+            self._numbers[whose] -= 1
+            if not self._numbers[whose]:
+                del self._numbers[whose]
+            self.full.discard(whose)
+        return bool(whose)
+
+    def __contains__(self, thing: object) -> bool:
+        return thing in self._things
+
+    def __bool__(self) -> bool:
+        return bool(self._things)
+
+    @property
+    def held(self) -> int:
+        """How many things are kept, of whatever kind."""
+        return len(self._things) + len(self._numbers)
