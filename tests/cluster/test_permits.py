@@ -261,7 +261,8 @@ def _verdicts_outside(world: World, authority: str, folder: Path) -> dict[str, s
     return verify.verdicts(folder, name="api.example.com", use="server")
 
 
-# Tricks, as far as the API server lets them through. tests/core/names/test_tricks.py has each with its whole message.
+# Tricks, as far as the API server lets them through. The files of tricks in tests/core/names have each with its whole
+# message.
 
 WHERE = "to a permit of authority default whose namespaceSelector matches namespace"
 TRICKS: list[Any] = [

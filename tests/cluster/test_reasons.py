@@ -5,18 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from devtools.clusters import clusters, operators
 from devtools.clusters.operators import wait_until
+from support.rival import NEVER, NO_FILE, THEIRS, _apply_authority, _patch, _secret
 from support.world import World
-
-NO_FILE = "bm8gZmlsZQ=="
-THEIRS = {"theirs": "eWVz"}
-NEVER = {"rotationPolicy": "Never"}
 
 
 @pytest.fixture(scope="module")
@@ -31,22 +27,6 @@ def quick() -> Iterator[World]:
             cluster.kubectl("create", "namespace", world.namespace)
             _apply_authority(world, "default")
             yield world
-
-
-def _apply_authority(world: World, name: str) -> None:
-    body = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority", "metadata": {"name": name}}
-    world.client.apply("mtlsca", body | {"spec": {}})
-
-
-def _patch(world: World, secret: str, body: dict[str, Any], *, manager: str = "rival") -> None:
-    """Change a Secret as somebody else."""
-    world.patch("secret", secret, body, manager=manager)
-
-
-def _secret(world: World, name: str) -> dict[str, Any]:
-    body = world.get("secret", name)
-    assert body is not None
-    return body
 
 
 # Secrets that cannot be changed
@@ -322,135 +302,6 @@ def test_the_secret_of_a_predecessor_is_adopted_from_a_backup(world: World) -> N
     assert uid == adopted["metadata"]["annotations"]["mutualtls.dev/identity-uid"]
     assert uid != backup["metadata"]["annotations"]["mutualtls.dev/identity-uid"]
     assert world.events("orders") == []
-
-
-# Keys under rotationPolicy Never
-
-
-PLANTED = [
-    pytest.param({}, ("tls.key",), "KeyMismatch", id="a key alone"),
-    pytest.param({}, ("tls.key", "tls.crt", "ca.crt"), "NamesChanged", id="all files of another identity"),
-    pytest.param(
-        {"services": ["orders"], "serviceAccountName": "orders", "authority": "planter"},
-        ("tls.key", "tls.crt", "ca.crt"),
-        "AuthorityChanged",
-        id="all files, of the same names, of another authority",
-    ),
-]
-
-
-@pytest.mark.parametrize(("other", "files", "reason"), PLANTED)
-def test_a_planted_key_is_never_kept(world: World, other: dict[str, Any], files: tuple[str, ...], reason: str) -> None:
-    """Valid as it may be, it is not the one that the status recorded."""
-    _apply_authority(world, "planter")
-    world.apply("orders", privateKey=NEVER)
-    world.apply("other", **other)
-    world.wait_ready("orders", "other")
-    serial, planted = world.serial("orders"), _secret(world, "other-mtls")["data"]
-    _patch(world, "orders-mtls", {"data": {name: planted[name] for name in files} | THEIRS})
-    world.wait_reissued("orders", serial)
-    healed = _secret(world, "orders-mtls")["data"]
-
-    assert planted["tls.key"] != healed["tls.key"]
-    assert healed["theirs"] == THEIRS["theirs"]
-    assert planted == _secret(world, "other-mtls")["data"]
-    world.wait_events("orders", ("Normal", reason))
-
-
-def test_a_key_that_was_planted_under_suspend_is_not_kept_afterwards(world: World) -> None:
-    """What a suspended identity's Secret holds meanwhile does not become the recorded key."""
-    for name in ("orders", "other"):
-        world.apply(name, privateKey=NEVER)
-    world.wait_ready("orders", "other")
-    planted = _secret(world, "other-mtls")["data"]
-    world.apply("orders", privateKey=NEVER, suspend=True)
-    _patch(world, "orders-mtls", {"data": planted})
-    world.wait_reason("orders", "Suspended")
-    world.apply("orders", privateKey=NEVER)
-    world.wait_ready("orders")
-
-    assert planted["tls.key"] != _secret(world, "orders-mtls")["data"]["tls.key"]
-
-
-def test_a_planted_key_is_not_certified_even_if_its_certificate_is_as_asked_for(world: World) -> None:
-    """No key is certified for two identities: the next certificate gets a key of its own."""
-    world.apply("orders", privateKey=NEVER)
-    world.apply("other", services=["orders"], serviceAccountName="orders")
-    world.wait_ready("orders", "other")
-    serial, planted = world.serial("orders"), _secret(world, "other-mtls")["data"]
-    _patch(world, "orders-mtls", {"data": planted})
-    wait_until(lambda: world.serial("orders") != serial, "the operator has read the planted files")
-    world.apply("orders", privateKey=NEVER, duration="12h")
-    world.wait_ready("orders")
-
-    assert planted["tls.key"] != _secret(world, "orders-mtls")["data"]["tls.key"]
-
-
-def test_a_key_is_not_kept_under_never_when_the_certificate_is_damaged(world: World) -> None:
-    """Nothing proves any more that it is the one of the certificate that the status records."""
-    world.apply("orders", privateKey=NEVER)
-    world.wait_ready("orders")
-    key, serial = world.files("orders-mtls")["tls.key"], world.serial("orders")
-    _patch(world, "orders-mtls", {"data": {"tls.crt": NO_FILE} | THEIRS})
-    world.wait_reissued("orders", serial)
-
-    assert key != world.files("orders-mtls")["tls.key"]
-    assert world.files("orders-mtls")["theirs"] == b"yes"
-    world.wait_events("orders", ("Normal", "SecretUnreadable"))
-
-
-# Certificates that are not good any more
-
-
-def test_another_authority_signs_when_it_is_asked_for(world: World) -> None:
-    """Key, chain and bundle are new in one write."""
-    world.apply("orders")
-    world.wait_ready("orders")
-    _patch(world, "orders-mtls", {"data": THEIRS})
-    serial, before, counted = world.serial("orders"), world.files("orders-mtls"), world.counted_writes()
-    _apply_authority(world, "another")
-    world.apply("orders", authority="another")
-    world.wait_reissued("orders", serial)
-    after = world.files("orders-mtls")
-
-    assert {"theirs"} == {name for name in before if before[name] == after[name]}
-    assert _secret(world, "orders-mtls")["metadata"]["labels"]["mutualtls.dev/authority"] == "another"
-    assert (world.counted_writes() - counted)["patch", "secrets"] == 1
-    world.wait_events("orders", ("Normal", "AuthorityChanged"))
-
-
-@pytest.mark.long
-@pytest.mark.further
-def test_a_certificate_that_expired_while_the_operator_was_away_is_replaced(world: World) -> None:
-    """At the start, and the Event says how late it was."""
-    world.apply("orders", duration="1m")
-    world.wait_ready("orders")
-    serial, end = world.serial("orders"), datetime.fromisoformat(world.status("orders")["certificate"]["notAfter"])
-    assert world.operator.stop()
-    _patch(world, "orders-mtls", {"data": THEIRS})
-    wait_until(lambda: datetime.now(UTC) > end, "the certificate has expired", deadline_s=90)
-    world.operator.start()
-    world.wait_reissued("orders", serial)
-
-    assert world.files("orders-mtls")["theirs"] == b"yes"
-    world.wait_events("orders", ("Normal", "Expired"))
-
-
-def test_an_order_is_obeyed_under_suspend(world: World) -> None:
-    """Once, and nothing else is."""
-    world.apply("orders")
-    world.wait_ready("orders")
-    serial, key = world.serial("orders"), world.files("orders-mtls")["tls.key"]
-    order = {"mutualtls.dev/reissue": serial}
-    world.apply("orders", suspend=True, annotations=order)
-    world.wait_reissued("orders", serial)
-    second = world.serial("orders")
-    assert key != world.files("orders-mtls")["tls.key"]
-    world.wait_events("orders", ("Normal", "ReissueOrdered"))
-
-    world.apply("orders", suspend=True, annotations=order, usages=["client auth"])
-    world.wait_reason("orders", "Suspended")
-    assert second == world.serial("orders")
 
 
 # What is read

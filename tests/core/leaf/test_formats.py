@@ -1,31 +1,24 @@
-"""Further files: what is in them, what is recorded of them, and when they are written anew."""
+"""Further files: what is in them, what is recorded of them, and when they are written again."""
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from mutualtls.core import digests
 from mutualtls.core.api.algorithms import Encoding
-from mutualtls.core.api.identity_spec import FormatsSpec
 from mutualtls.core.bundles import bundle
-from mutualtls.core.errors import Fault, SpecError
-from mutualtls.core.leaf import desired, facts, formats, passwords, plan, render, secret
+from mutualtls.core.leaf import facts, formats, passwords, plan, render, secret
 from mutualtls.core.leaf.facts import Facts
-from mutualtls.core.leaf.observed import Action, Known, Observed, Seen
-from mutualtls.core.leaf.passwords import PasswordState
+from mutualtls.core.leaf.observed import Action, Observed
 from mutualtls.core.model import labels
 from mutualtls.core.model.labels import FILES
 from mutualtls.core.pki import keys
@@ -34,7 +27,6 @@ from mutualtls.core.reasons import Reason
 from support.builders import (
     KEY_TYPES,
     OTHER,
-    P256,
     PASSWORD,
     PKCS12,
     READABLE,
@@ -45,23 +37,14 @@ from support.builders import (
     default_signer,
     entry_of_ours,
     issued,
-    key,
     known,
     merged,
     observed,
     other_signer,
     secret_of,
     swept_later,
-    with_formats,
 )
-
-ALL: dict[str, Any] = {"combinedPEM": {}, "der": {}, "pkcs12": PKCS12}
-FURTHER = {"tls.pem", "key.der", "tls.der", "keystore.p12", "truststore.p12"}
-
-
-def spec_of(**asked: Any) -> FormatsSpec:
-    """Read `spec.formats` as the API holds it."""
-    return an_identity(formats=asked).spec.formats
+from support.formats import ALL, FURTHER, Change, of_body, spec_of, unchanged, with_bundle, with_password
 
 
 @pytest.mark.parametrize(
@@ -82,6 +65,7 @@ def test_each_format_has_its_files(asked: dict[str, Any], names: set[str]) -> No
 
 
 # What is in them
+
 
 FORMS = [
     pytest.param(kind, encoding, id=f"{kind} as {encoding}")
@@ -184,88 +168,7 @@ def test_nothing_secret_is_recorded_or_shown() -> None:
     assert "stores" not in json.dumps(body["metadata"])
 
 
-# The password
-
-
-def password_secret(
-    content: bytes | str | None = PASSWORD, *, key: str = "password", part: str | None = "password"
-) -> dict[str, Any]:
-    """A Secret with a password."""
-    text = base64.b64encode(content).decode() if isinstance(content, bytes) else content
-    marked = {} if part is None else {labels.PART: part}
-    return {"metadata": {"name": "stores", "labels": marked}, "data": {} if text is None else {key: text}}
-
-
-@pytest.mark.parametrize(
-    "password",
-    [
-        pytest.param(b"x", id="one letter"),
-        pytest.param("pässwörd €".encode(), id="other than ASCII"),
-        pytest.param(b"x" * 1024, id="long"),
-    ],
-)
-def test_a_password_is_taken_as_it_is(password: bytes) -> None:
-    """Byte by byte, and opens the stores."""
-    assert password == passwords.password_in(password_secret(password), key="password")
-    files = formats.write(
-        spec_of(pkcs12=PKCS12),
-        key(P256),
-        encoding=Encoding.PKCS8,
-        chain=x509.load_pem_x509_certificates(issued(observed(an_identity()))[1].chain),
-        ca=default_signer().trust.bundle,
-        alias="orders",
-        opened=passwords.StorePassword(version="1", password=password),
-    )
-
-    assert pkcs12.load_pkcs12(files["keystore.p12"], password).key is not None
-
-
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        pytest.param(password_secret(part=None), "mutualtls.dev/part=password: create it, or add", id="no label"),
-        pytest.param(password_secret(part="files"), "mutualtls.dev/part=password", id="another label"),
-        pytest.param(password_secret(key="other"), "has no key password", id="another key"),
-        pytest.param(password_secret(None), "has no key password", id="no data"),
-        pytest.param(password_secret(b""), "or nothing under it", id="empty"),
-        pytest.param(password_secret(b"SECRET\xff"), "not text in UTF-8", id="not UTF-8"),
-        pytest.param(password_secret("?"), "not text in UTF-8", id="not base64"),
-        pytest.param(password_secret(b"SECRET" * 200), "longer than 1024 bytes", id="too long"),
-        pytest.param(password_secret(b"SECRET\n"), "line break", id="line break"),
-        pytest.param(password_secret(b"SE\x00CRET"), "control character", id="NUL"),
-    ],
-)
-def test_a_password_that_cannot_be_used_is_refused(body: dict[str, Any], said: str) -> None:
-    """The message says what to do, and shows nothing of the password."""
-    with pytest.raises(ValueError, match="secret stores") as error:
-        passwords.password_in(body, key="password")
-
-    assert said in str(error.value)
-    assert "SECRET" not in str(error.value)
-    assert error.value.__cause__ is None
-
-
-@pytest.mark.parametrize(
-    ("spec", "reason"),
-    [
-        pytest.param({}, Reason.PASSWORD_MISSING, id="nothing else"),
-        pytest.param({"duration": "1h", "renewBefore": "2h"}, Reason.INVALID_SPEC, id="a faulty spec"),
-        pytest.param({"dnsNames": ["a.example.com"]}, Reason.NOT_PERMITTED, id="a name of others"),
-    ],
-)
-def test_a_missing_password_refuses_the_identity(spec: dict[str, Any], reason: Reason) -> None:
-    """What is worse is the reason; all faults are named."""
-    of = an_identity(formats={"pkcs12": PKCS12}, **spec)
-    with pytest.raises(SpecError) as error:
-        desired.wanted(of, default_signer().trust, None, PasswordState(version="", fault="why"))
-
-    assert reason is error.value.reason
-    assert Fault(field="spec.formats.pkcs12.passwordSecretRef", message="why") == error.value.faults[-1]
-
-
 # When they are written anew
-
-Change = Callable[[Observed], Observed]
 
 
 def asking(**asked: Any) -> Change:
@@ -276,27 +179,6 @@ def asking(**asked: Any) -> Change:
         return replace(o, identity=of, password=READABLE if "pkcs12" in asked else None)
 
     return ask
-
-
-def with_password(**more: Any) -> Change:
-    """Know something else about the password."""
-    return lambda o: replace(o, password=replace(READABLE, **more))
-
-
-def with_bundle(o: Observed) -> Observed:
-    """Have the authority trust another root as well."""
-    roots = bundle.merge([o.trust.bundle.decode(), other_signer().trust.bundle.decode()])
-    return replace(o, trust=replace(o.trust, bundle=roots, bundle_hash=digests.content_hash(roots)))
-
-
-def unchanged(o: Observed) -> Observed:
-    """Change nothing."""
-    return o
-
-
-def of_body(o: Observed, body: dict[str, Any]) -> Observed:
-    """Know a Secret."""
-    return replace(o, found=known(body))
 
 
 STEPS = [
@@ -452,88 +334,3 @@ def test_what_was_recorded_and_lost_is_written_anew(harm: dict[str, Any]) -> Non
     assert first["data"]["tls.crt"] == body["data"]["tls.crt"]
     assert {*FILES, *FURTHER} == set(secret.parse(body["metadata"]).owned.data)
     assert facts.read(body) == secret.facts_noted(body["metadata"])
-
-
-# Where no leaf may be made
-
-
-REFUSED = SpecError(Reason.NOT_PERMITTED, [Fault(field="spec", message="why")])
-
-
-@pytest.mark.parametrize(
-    ("change", "action"),
-    [
-        pytest.param(unchanged, Action.NOTHING, id="all is current"),
-        pytest.param(with_bundle, Action.WRITE_FORMATS, id="another bundle"),
-        pytest.param(
-            lambda o: with_bundle(with_password(fault="why")(o)), Action.WRITE_BUNDLE, id="another bundle, no password"
-        ),
-        pytest.param(with_password(version="other"), Action.NOTHING, id="another password"),
-    ],
-)
-def test_the_trust_store_of_a_refused_identity_is_kept_current(change: Change, action: Action) -> None:
-    """So is ca.crt, which is written alone if the store cannot be."""
-    o = observed(an_identity(formats=ALL))
-    o = change(of_body(o, secret_of(o)))
-
-    assert action is plan.refused(o, REFUSED).action
-
-
-def test_the_trust_store_of_a_refused_identity_is_written_with_nothing_else() -> None:
-    """What its labels are to be is not known while it is refused."""
-    o = observed(an_identity(formats=ALL, secret={"labels": {"team": "a"}}))
-    body = secret_of(o)
-    o = with_bundle(of_body(o, body))
-    seen = Seen(identity=o.identity, trust=o.trust, found=o.found, now=o.now, password=o.password)
-    new, further = with_formats(o, o.facts, *facts.key_and_chain(body))
-    patch = render.formats_patch(seen, new, further, found=secret.parse(body["metadata"]))
-
-    assert {"uid", "resourceVersion", "annotations"} == set(patch["metadata"])
-    assert {labels.FACTS, labels.OWNED} == set(patch["metadata"]["annotations"])
-    assert {"ca.crt", *FURTHER} == set(patch["data"])
-    assert "team" in secret.parse(merged(body, patch)["metadata"]).owned.labels
-
-
-def test_a_trust_store_that_fell_behind_is_written_when_there_is_a_password_again() -> None:
-    """It is written even though ca.crt is current."""
-    o = observed(an_identity(formats=ALL))
-    body = secret_of(o)
-    o = with_bundle(of_body(o, body))
-    without = replace(o, password=PasswordState(version="", fault="why"))
-    body = acted(without, body, plan.refused(without, REFUSED))
-    assert o.trust.bundle == decoded(body)["ca.crt"]
-    without, o = of_body(without, body), of_body(o, body)
-
-    assert Action.NOTHING is plan.refused(without, REFUSED).action
-    assert Action.WRITE_FORMATS is plan.refused(o, REFUSED).action
-    assert Action.WRITE_FORMATS is decide(o).action
-
-
-def test_suspended_identities_get_formats_and_bundles() -> None:
-    """Neither needs a leaf."""
-    o = observed(an_identity(formats=ALL))
-    body = secret_of(o)
-    o = of_body(o, body)
-    suspended = replace(
-        o, identity=msgspec.structs.replace(o.identity, spec=msgspec.structs.replace(o.identity.spec, suspend=True))
-    )
-    due = replace(suspended, now=o.renewal_time)
-
-    assert Action.WRITE_FORMATS is decide(with_password(version="other")(suspended)).action
-    assert (Action.WRITE_FORMATS, Reason.BUNDLE_OUTDATED) == (
-        decide(with_bundle(due)).action,
-        decide(with_bundle(due)).reason,
-    )
-    assert Reason.SUSPENDED is decide(due).reason
-
-
-def test_known_is_what_was_found() -> None:
-    """A reading takes over what is recorded, and nothing else of the annotation."""
-    o = observed(an_identity(formats=ALL))
-    body = secret_of(o)
-    noted = json.loads(body["metadata"]["annotations"][labels.FACTS])
-    lie = merged(body, {"metadata": {"annotations": {labels.FACTS: json.dumps(noted | {"serialNumber": "1"})}}})
-    found = known(lie)
-
-    assert isinstance(found, Known)
-    assert known(body).files == found.files

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-from mutualtls.core import times
-from mutualtls.core.api.algorithms import Encoding, Usage
+from mutualtls.core.api.algorithms import Encoding
 from mutualtls.core.api.identity_spec import FormatsSpec, PKCS12Format, SecretKeyReference
 from mutualtls.core.api.states import Role, State
 from mutualtls.core.ca import generations, source
@@ -25,37 +21,35 @@ from mutualtls.core.ca.ledger import CAGeneration, Ledger
 from mutualtls.core.ca.source import SourceError
 from mutualtls.core.leaf import formats
 from mutualtls.core.leaf.passwords import StorePassword
-from mutualtls.core.names import constraints
-from mutualtls.core.names.names import Names
-from mutualtls.core.pki import issue, keys, name_constraints, verifiers
+from mutualtls.core.pki import keys, verifiers
 from mutualtls.core.pki.certificates import to_pem
 from mutualtls.core.pki.issue import CA
 from support import judges, strangers
-from support.builders import DAY, key
 from support.strangers import ca, ec_key, named, replaced, rsa_key
+from support.trials import (
+    BOTH_OPENSSL,
+    DNS,
+    EMAIL,
+    EVERYBODY,
+    GO,
+    JAVA,
+    NOW,
+    OPENSSL,
+    PYTHON,
+    Row,
+    chain,
+    extension,
+    lay,
+    permits,
+    root,
+    spoil,
+    under,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number")
 
-NAMES = Names(dns=("orders.shop.svc",), uris=("spiffe://corp.example/ns/shop/sa/orders",))
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
-NOW = datetime.now(UTC)
-OPENSSL, PYTHON, GO, JAVA = "OpenSSL", "Python", "Go", "Java"
-BOTH_OPENSSL, EVERYBODY = (OPENSSL, PYTHON), (OPENSSL, PYTHON, GO, JAVA)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A CA, who refuses a leaf of it, and what we say of it."""
-
-    made: Callable[[], CA]
-    refused_by: tuple[str, ...] = ()
-    said: str = ""
-    """Part of what we refuse it for; empty where it is taken in."""
-    spoilt: tuple[bytes, bytes] | None = None
-    """Bytes of its certificates that are changed at last, as no library makes them so. No signature is made anew."""
-    ours_alone: str = ""
-    """Why we refuse what all of these take."""
 
 
 def above(made: CA) -> CA:
@@ -71,24 +65,9 @@ def deep(count: int) -> CA:
     return made
 
 
-def under(**kind: Any) -> Callable[[], CA]:
-    """A strange intermediate under a root as it ought to be."""
-    return lambda: ca("Team", ca("Corp"), **kind)
-
-
-def root(**kind: Any) -> Callable[[], CA]:
-    """A strange root."""
-    return lambda: ca("Corp", **kind)
-
-
 def rsa(size: int = 2048, number: int = 0) -> dict[str, Any]:
     """With an RSA key."""
     return {"key": rsa_key(size, number)}
-
-
-def extension(value: x509.ExtensionType, *, critical: bool = True) -> dict[str, Any]:
-    """With another extension."""
-    return {"further": ((value, critical),)}
 
 
 def printable(text: str, kind: str) -> x509.Name:
@@ -96,14 +75,7 @@ def printable(text: str, kind: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text, getattr(x509.name._ASN1Type, kind))])  # noqa: SLF001
 
 
-DNS, IP, URI, EMAIL = x509.DNSName, x509.IPAddress, x509.UniformResourceIdentifier, x509.RFC822Name
 MAILBOX = x509.Name([x509.NameAttribute(NameOID.EMAIL_ADDRESS, "a@b.a")])
-
-
-def permits(*names: x509.GeneralName) -> x509.NameConstraints:
-    """Constraints that permit names alone."""
-    return x509.NameConstraints(names, None)
-
 
 UNREAD = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
 DIRECTORY = x509.NameConstraints([x509.DirectoryName(named("x")), x509.DNSName("svc")], None)
@@ -295,41 +267,10 @@ TABLE = {
 }
 
 
-def chain(made: CA) -> tuple[x509.Certificate, ...]:
-    """All from a CA up to its root."""
-    return (made.certificate, *made.intermediates)
-
-
-def spoil(row: Row, *certificates: x509.Certificate) -> bytes:
-    """Write certificates as PEM, spoilt as the row says."""
-    if row.spoilt is None:
-        return to_pem(*certificates)
-    old, new = row.spoilt
-    ders = (one.public_bytes(serialization.Encoding.DER).replace(old, new) for one in certificates)
-    return b"".join(strangers.pem(der) for der in ders)
-
-
 @functools.cache
 def made_of(name: str) -> CA:
     """Make the CA of a row, once."""
     return TABLE[name].made()
-
-
-def trial(made: CA, names: Names = NAMES) -> x509.Certificate:
-    """Sign a leaf as we would."""
-    usages, life = (Usage.SERVER_AUTH, Usage.CLIENT_AUTH), times.validity(NOW, DAY)
-    if verifiers.key_id(made.certificate) is None:
-        return strangers.leaf(made, names.dns[0], key().public_key(), life)
-    return issue.leaf(key().public_key(), made, names=names, usages=usages, validity=life)
-
-
-def lay(folder: Path, row: Row, made: CA, names: Names = NAMES) -> Path:
-    """Lay down what a peer is shown, and what it trusts."""
-    folder.mkdir()
-    *below, top = chain(made)
-    (folder / "tls.crt").write_bytes(to_pem(trial(made, names)) + spoil(row, *below))
-    (folder / "ca.crt").write_bytes(spoil(row, top))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -385,108 +326,6 @@ def test_a_ca_that_signs_already_is_named_and_stays(name: str) -> None:
         warnings = (str(error),)
 
     assert any(TABLE[name].said in one for one in warnings)
-
-
-# Names
-
-
-def excludes(*names: x509.GeneralName) -> x509.NameConstraints:
-    """Constraints that exclude names."""
-    return x509.NameConstraints(None, names)
-
-
-def network(text: str) -> x509.IPAddress:
-    """A range of addresses."""
-    return IP(ipaddress.ip_network(text))
-
-
-SERVICE, SPIFFE = "orders.shop.svc", "spiffe://corp.example/ns/shop/sa/orders"
-CONSTRAINED = [
-    pytest.param(permits(DNS("corp.example.com")), Names(dns=(SERVICE,)), EVERYBODY, id="permits another domain"),
-    pytest.param(permits(DNS("corp.example.com")), Names(dns=("a.corp.example.com",)), (), id="permits this one"),
-    pytest.param(permits(DNS("svc")), Names(dns=(SERVICE,), uris=(SPIFFE,)), (), id="permits Services"),
-    pytest.param(excludes(DNS("svc.cluster.local")), Names(dns=(SERVICE,)), (), id="excludes others"),
-    pytest.param(
-        excludes(DNS("svc.cluster.local")),
-        Names(dns=(SERVICE, f"{SERVICE}.cluster.local")),
-        EVERYBODY,
-        id="excludes one of two",
-    ),
-    pytest.param(permits(DNS("SVC")), Names(dns=(SERVICE,)), (), id="in upper case"),
-    pytest.param(excludes(DNS("")), Names(dns=(SERVICE,)), EVERYBODY, id="excludes all"),
-    pytest.param(excludes(DNS("")), Names(ips=("10.1.2.3",)), (), id="excludes all of another kind"),
-    pytest.param(
-        permits(DNS(".shop.svc")), Names(dns=("shop.svc",)), EVERYBODY, id="a domain with a dot is not itself"
-    ),
-    pytest.param(permits(DNS("shop.svc")), Names(dns=("*.orders.shop.svc",)), (), id="a wildcard"),
-    pytest.param(
-        excludes(DNS("b.orders.shop.svc")), Names(dns=("*.orders.shop.svc",)), (GO,), id="a wildcard over one"
-    ),
-    pytest.param(permits(URI("corp.example")), Names(dns=(SERVICE,), uris=(SPIFFE,)), (), id="permits a trust domain"),
-    pytest.param(permits(URI("other.example")), Names(uris=(SPIFFE,)), EVERYBODY, id="permits another trust domain"),
-    pytest.param(permits(URI("example")), Names(uris=(SPIFFE,)), (OPENSSL, PYTHON, JAVA), id="a host is it alone"),
-    pytest.param(permits(URI(".example")), Names(uris=(SPIFFE,)), (), id="hosts below a domain"),
-    pytest.param(excludes(URI("example")), Names(uris=(SPIFFE,)), (GO,), id="to Go a host is all below it"),
-    pytest.param(permits(DNS("svc")), Names(dns=(SERVICE,), uris=("urn:team:b",)), (GO,), id="a URI without a host"),
-    pytest.param(permits(network("10.1.0.0/16")), Names(ips=("10.1.2.3",)), (), id="permits a range"),
-    pytest.param(permits(network("10.1.0.0/16")), Names(ips=("10.2.2.3",)), EVERYBODY, id="permits another range"),
-    pytest.param(
-        excludes(network("0.0.0.0/0"), network("::/0")),
-        Names(dns=(SERVICE,)),
-        (),
-        id="excludes addresses, none is asked",
-    ),
-    pytest.param(
-        excludes(network("0.0.0.0/0"), network("::/0")), Names(ips=("::1",)), EVERYBODY, id="excludes all addresses"
-    ),
-    pytest.param(permits(EMAIL("example.com")), Names(emails=("a@example.com",)), (), id="permits a mail domain"),
-    pytest.param(
-        permits(EMAIL("example.com")), Names(emails=("a@b.example.com",)), (OPENSSL, PYTHON, JAVA), id="not below it"
-    ),
-    pytest.param(
-        permits(EMAIL("b@example.com")), Names(emails=("a@example.com",)), EVERYBODY, id="permits another mailbox"
-    ),
-    pytest.param(
-        excludes(EMAIL("a@example.com")), Names(emails=("a@example.com",)), EVERYBODY, id="excludes a mailbox"
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def constrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    """What each verifier says of names under constraints."""
-    folder = tmp_path_factory.mktemp("names")
-    plain = Row(made=root())
-    folders = {}
-    for at, row in enumerate(CONSTRAINED):
-        found, names, _ = row.values
-        folders[str(row.id)] = lay(folder / str(at), plain, under(**extension(found))(), names)  # type: ignore[arg-type]
-    return judges.verdicts(folders)
-
-
-@pytest.mark.parametrize(
-    ("found", "names", "refused_by", "at"), [pytest.param(*row.values, row.id, id=row.id) for row in CONSTRAINED]
-)
-def test_names_are_judged_by_the_constraints_of_a_ca(
-    found: x509.NameConstraints,
-    names: Names,
-    refused_by: tuple[str, ...],
-    at: str,
-    constrained: dict[str, dict[str, str]],
-) -> None:
-    """A name is refused if one verifier would refuse the leaf, and only then."""
-    read = name_constraints.read(under(**extension(found))().certificate, by="CN=Team")
-    checks = (
-        (names.dns, constraints.why_not_dns_name),
-        (names.ips, constraints.why_not_ip),
-        (names.uris, constraints.why_not_uri),
-        (names.emails, constraints.why_not_email),
-    )
-    said = [why for of_kind, why_not in checks for name in of_kind if (why := why_not(name, read))]
-
-    assert set(refused_by) & set(judges.ALL) == {who for who, why in constrained[at].items() if why}, constrained[at]
-    assert bool(refused_by) is bool(said)
-    assert all("CN=Team" in why for why in said)
 
 
 def test_which_roots_spoil_a_store_for_java(tmp_path: Path) -> None:

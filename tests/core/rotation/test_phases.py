@@ -1,71 +1,23 @@
-"""The phases of a root's replacement: when each is left, what opens a gate, which orders are obeyed and how often."""
+"""The phases of a root's replacement: when each is left, what opens a gate, and which orders begin one."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
-import msgspec
 import pytest
 
-from mutualtls.core.api.orders import Approve, Compromise, Replace
+from mutualtls.core.api.orders import Approve, Replace
 from mutualtls.core.api.states import CAId, Phase, Role, State
-from mutualtls.core.ca import offer, rotation_state
+from mutualtls.core.ca import rotation_state
 from mutualtls.core.ca.ledger import Ledger
 from mutualtls.core.rotation import phases
-from mutualtls.core.rotation.steps import Hold, Sign
+from mutualtls.core.rotation.steps import Hold
 from support.builders import DAY, HOUR, MINUTE, NOW, SECOND, Home, authority, grown, named
-from support.fleet import SPEC, Fleet, fleet
-
-ROOT, ROOT_2, ISSUING, ISSUING_2 = CAId(Role.ROOT, 1), CAId(Role.ROOT, 2), CAId(Role.ISSUING, 1), CAId(Role.ISSUING, 2)
-SOAK, LEAF = 30 * MINUTE, HOUR
-
-
-def rotating(phase: Phase = Phase.PUBLISHING, **more: Any) -> Fleet:
-    """A fleet whose root is being replaced by order."""
-    made = fleet("a", "b", **more)
-    made.rotate()
-    made.run_until(phase)
-    return made
-
-
-def withdrawing(**more: Any) -> Fleet:
-    """A fleet whose new root has signed for one identity and is rolled back."""
-    made = rotating(Phase.SIGNING, **more)
-    heal(made, "a")
-    made.order(roll_back=made.root(2).fingerprint)
-    made.settle()
-    return made
-
-
-def heal(made: Fleet, name: str) -> None:
-    """Have a Secret deleted and made anew, by whatever CA signs."""
-    made.delete(made.members[name])
-    made.settle()
-
-
-def report(made: Fleet, *cas: CAId, by: timedelta | None = None) -> None:
-    """Report CAs as compromised."""
-    moment = made.now + by if by is not None else None
-    told = tuple(Compromise(fingerprint=made.home.recorded(ca).fingerprint, by=moment) for ca in cas)
-    made.order(compromised=told)
-
-
-def walk(made: Fleet, *, length: timedelta = 8 * HOUR) -> list[Phase]:
-    """List the phases that a fleet goes through, without a failed handshake."""
-    made.walked.clear()
-    seen = [made.phase]
-    for _ in range(int(length / (5 * MINUTE))):
-        made.run(5 * MINUTE)
-        assert [] == list(made.failed_handshakes())
-    for _, after, _ in made.walked:
-        at = rotation_state.of(after)
-        if at is not None and at.phase is not seen[-1]:
-            seen.append(at.phase)
-    return seen
-
+from support.fleet import SPEC, fleet
+from support.phases import ISSUING_2, ROOT, ROOT_2, SOAK, at_phase, heal, report, rotating, walk
 
 # What each phase is
+
 
 TABLE = [
     pytest.param(Phase.STABLE, 1, {1}, id="Stable"),
@@ -75,18 +27,6 @@ TABLE = [
     pytest.param(Phase.WITHDRAWING, 1, {1, 2}, id="Withdrawing"),
     pytest.param(Phase.REMOVING, 1, {1}, id="Removing"),
 ]
-
-
-def at_phase(phase: Phase) -> Fleet:
-    """A fleet in a phase. Two of them are held by a Secret that cannot be written."""
-    if phase is Phase.STABLE:
-        return fleet("a", "b")
-    if phase in {Phase.PUBLISHING, Phase.SIGNING}:
-        return rotating(phase)
-    made = rotating(Phase.SIGNING) if phase is Phase.RETIRING else withdrawing()
-    made.members["b"].is_blocked = phase is not Phase.WITHDRAWING
-    made.run_until(phase)
-    return made
 
 
 @pytest.mark.parametrize(("phase", "signer", "roots"), TABLE)
@@ -388,194 +328,3 @@ def test_a_roll_back_of_another_root_is_not_obeyed(which: int) -> None:
     made.settle()
 
     assert Phase.PUBLISHING is made.phase
-
-
-# Compromised
-
-
-@pytest.mark.parametrize(
-    ("phase", "told", "expected"),
-    [
-        pytest.param(Phase.STABLE, [ROOT], [Phase.PUBLISHING, Phase.SIGNING, Phase.RETIRING], id="the root"),
-        pytest.param(Phase.STABLE, [ISSUING], [Phase.PUBLISHING, Phase.SIGNING, Phase.RETIRING], id="the issuing CA"),
-        pytest.param(Phase.PUBLISHING, [ROOT], [Phase.SIGNING, Phase.RETIRING], id="the outgoing root in Publishing"),
-        pytest.param(Phase.SIGNING, [ISSUING], [Phase.RETIRING], id="the outgoing issuing CA in Signing"),
-        pytest.param(Phase.PUBLISHING, [ROOT_2], [Phase.WITHDRAWING, Phase.REMOVING], id="the incoming in Publishing"),
-        pytest.param(Phase.SIGNING, [ISSUING_2], [Phase.WITHDRAWING, Phase.REMOVING], id="the incoming in Signing"),
-        pytest.param(Phase.RETIRING, [ROOT], [], id="the outgoing in Retiring"),
-        pytest.param(Phase.REMOVING, [ROOT_2], [], id="the incoming in Removing"),
-        pytest.param(
-            Phase.WITHDRAWING,
-            [ROOT],
-            [Phase.PUBLISHING, Phase.SIGNING, Phase.RETIRING],
-            id="the root that is rolled back to",
-        ),
-        pytest.param(Phase.WITHDRAWING, [ROOT_2], [Phase.REMOVING], id="the one rolled back"),
-    ],
-)
-def test_a_compromised_ca_is_taken_out(phase: Phase, told: list[CAId], expected: list[Phase]) -> None:
-    """Each case takes the open way, and replaces nothing else."""
-    made = at_phase(phase)
-    report(made, *told)
-    for member in made.members.values():
-        member.is_blocked = False
-
-    assert [phase, *expected, Phase.STABLE] == walk(made, length=5 * HOUR)
-    out = {made.home.recorded(one).issuer or one[1] for one in told}
-    assert out <= {ca.number for ca in made.ledger.of(Role.ROOT) if ca.state is State.GONE}
-
-
-def test_leaves_of_a_compromised_root_are_replaced_at_once_in_a_roll_back() -> None:
-    """This includes leaves of its issuing CA whose key is lost. No pace delays them."""
-    made = rotating(Phase.SIGNING)
-    heal(made, "a")
-    made.home.lose(ISSUING_2)
-    made.settle()
-    report(made, ROOT_2)
-    made.settle()
-
-    assert Phase.WITHDRAWING is made.phase
-    assert {made.root(1).fingerprint} == {member.versions[-1].root for member in made.members.values()}
-    assert made.offered is not None
-    assert made.offered.pace is None
-
-
-def test_good_leaves_are_not_replaced_by_those_of_a_compromised_root() -> None:
-    """A roll-back is undone: what the new root signed stays."""
-    made = withdrawing()
-    before = made.members["a"].files
-    report(made, ROOT)
-    made.settle()
-
-    assert Phase.PUBLISHING is made.phase
-    assert before == made.members["a"].files
-
-
-def test_compromised_is_noted_for_good() -> None:
-    """The earliest time counts, and taking the order back does not take it out."""
-    made = fleet("a", approval="Manual")
-    report(made, ROOT, by=8 * HOUR)
-    made.settle()
-    report(made, ROOT)
-    made.settle()
-    made.order(compromised=())
-    made.settle()
-
-    noted = (Compromise(fingerprint=made.root(1).fingerprint, by=NOW + 8 * HOUR),)
-    assert noted == made.ledger.compromised
-
-
-@pytest.mark.parametrize("by", [HOUR, 10 * MINUTE])
-def test_what_is_left_is_dropped_at_its_time(by: timedelta) -> None:
-    """It is dropped even if leaves are valid and a soak has not passed."""
-    made = fleet("a", "b")
-    made.suspend("b")
-    made.run(5 * MINUTE)
-    report(made, ROOT, by=by)
-    end = made.now + by
-    made.run(by - MINUTE, every=MINUTE)
-    before = made.states()[0]
-    made.run(end - made.now)
-
-    assert (True, State.GONE) == (before is not State.GONE, made.states()[0])
-
-
-def test_an_incoming_root_that_is_lost_is_withdrawn_also_where_the_other_is_compromised() -> None:
-    """Another one takes its place: nobody could sign with it."""
-    made = fleet("a", "b")
-    report(made, ROOT)
-    made.settle()
-    made.home.lose(ROOT_2, ISSUING_2)
-
-    steps = walk(made, length=4 * HOUR)
-    assert [State.GONE, State.GONE, State.ACTIVE] == made.states()
-    assert Phase.SIGNING is not steps[1]
-
-
-# Given up
-
-
-def test_a_root_that_is_given_up_goes_by_the_phases() -> None:
-    """Its issuing CA signs on meanwhile, so that the soak can pass."""
-    made = fleet("a", "b")
-    made.home.lose(ROOT)
-    made.order(abandon=frozenset({made.root(1).fingerprint}))
-
-    assert [Phase.STABLE, Phase.PUBLISHING, Phase.SIGNING, Phase.RETIRING, Phase.STABLE] == walk(made, length=5 * HOUR)
-    assert isinstance(made.step, Sign)
-
-
-def test_where_nobody_signs_the_soak_is_cut_before_the_first_leaf_ends() -> None:
-    """It would be of no use to anybody."""
-    made = fleet("a", "b", soak="4h")
-    made.run(50 * MINUTE)
-    made.home.lose(ROOT, ISSUING)
-    made.order(abandon=frozenset({made.root(1).fingerprint}))
-    first = min(member.versions[-1].facts.not_after for member in made.members.values())
-    made.run(first - made.now - MINUTE, every=MINUTE)
-    before = made.phase
-    made.run(MINUTE, every=5 * SECOND)
-
-    assert (Phase.PUBLISHING, Phase.SIGNING) == (before, made.phase)
-    assert all(files.facts.not_after > made.now for member in made.members.values() if (files := member.files))
-
-
-# What signs, tier by tier
-
-
-def test_an_issuing_ca_of_the_new_root_is_published_with_it() -> None:
-    """It can then sign at once, and its leaves are valid."""
-    made = rotating()
-
-    assert [State.ACTIVE, State.PUBLISHED] == made.states(Role.ISSUING)
-    assert made.offered is not None
-    assert {ca.key_id for ca in made.ledger.generations} == set(made.offered.in_use)
-
-
-@pytest.mark.parametrize("lost", [1, 2])
-def test_a_lost_issuing_ca_of_a_root_that_comes_is_made_anew(lost: int) -> None:
-    """This needs the key of its root."""
-    made = rotating()
-    made.home.lose(CAId(Role.ISSUING, lost))
-    made.settle()
-
-    assert State.LOST is made.states(Role.ISSUING)[lost - 1]
-    assert isinstance(made.step, Sign)
-    made.run_until(Phase.STABLE)
-    assert [State.GONE, State.ACTIVE] == made.states()
-
-
-def test_an_issuing_ca_that_was_published_and_is_not_to_sign_goes() -> None:
-    """There is to be none any more, and its key is lost."""
-    made = rotating()
-    made.change(issuing=msgspec.structs.replace(made.of.spec.issuing, enabled=False))
-    made.home.lose(ISSUING_2)
-    made.run_until(Phase.STABLE)
-
-    assert [State.GONE, State.GONE] == made.states(Role.ISSUING)
-    assert isinstance(made.step, Sign)
-
-
-def test_the_other_tier_may_be_asked_for_in_any_phase() -> None:
-    """The root signs itself from then on, and an issuing CA again when that is asked for."""
-    made = rotating()
-    tiered = made.of.spec.issuing
-    made.change(issuing=msgspec.structs.replace(tiered, enabled=False))
-    walk(made, length=SOAK)
-    by_root = made.step
-    made.change(issuing=tiered)
-    walk(made, length=3 * HOUR)
-
-    assert isinstance(by_root, Sign)
-    assert () == by_root.ca.chain
-    assert isinstance(made.step, Sign)
-    assert () != made.step.ca.chain
-    assert [State.GONE, State.ACTIVE] == made.states()
-
-
-def test_leaves_of_a_root_that_goes_are_replaced_only_where_that_is_waited_for() -> None:
-    """Else each when its time comes."""
-    for retire, is_replaced in (("AfterExpiry", False), ("AfterReplacement", True)):
-        made = rotating(Phase.SIGNING, retire=retire)
-        offered = offer.of(made.of, made.ledger)
-        assert is_replaced is offered.in_use[made.home.recorded(ISSUING).key_id].is_replaced

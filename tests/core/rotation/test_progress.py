@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.rotation.test_phases import at_phase
 from mutualtls.core import times
 from mutualtls.core.api import orders
 from mutualtls.core.api.orders import Approve, Compromise, Replace
@@ -19,6 +18,7 @@ from mutualtls.core.rotation.steps import Sign
 from support.builders import DAY, NOW, Home, authority
 from support.fleet import Fleet, fleet
 from support.outside_cas import of_root
+from support.phases import at_phase
 
 ROTATE_ROOT, ROTATE_ISSUING, ROLL_BACK = labels.ROTATE_ROOT, labels.ROTATE_ISSUING, labels.ROLL_BACK
 
