@@ -35,7 +35,7 @@ def _of(world: World, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_names_of_another_namespace_are_refused_at_apply(world: World, helm: Helm) -> None:
-    """With the message that the condition has where the policy is off; what was made meanwhile can be worked on."""
+    """The message is that of the condition where the policy is off; what was made meanwhile can be worked on."""
     said = [world.refused(f"identity-{number}", **_of(world, spec)) for number, spec in enumerate(FOREIGN)]
     chart.upgrade(helm, chart.VALUES | {"admissionPolicy": {"enabled": False}})
     try:

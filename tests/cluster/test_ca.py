@@ -67,7 +67,7 @@ def _bundle(world: World, secret: str) -> list[x509.Certificate]:
 
 
 def test_a_lost_issuing_ca_is_replaced_by_itself(world: World, authority: str, tmp_path: Path) -> None:
-    """Under the same root, so that no bundle changes; the leaves of the old one stay good."""
+    """The new CA is under the same root, so that no bundle changes; the leaves of the old one stay good."""
     before, bundle = world.serial("orders"), world.files("orders-mtls")["ca.crt"]
     _system(world, "delete", "secret", _ca(authority, "issuing.1"))
     wait_until(lambda: "issuing.2" in _cas(world, authority), "another issuing CA is made")
@@ -108,7 +108,7 @@ def test_without_any_key_nothing_is_made_until_the_backup_is_restored(world: Wor
 
 
 def test_a_lost_ledger_is_rebuilt_from_what_is_there(world: World, authority: str) -> None:
-    """No new CA is made, no leaf is replaced."""
+    """No new CA is made, and no leaf is replaced."""
     serial, bundle = world.serial("orders"), world.files("orders-mtls")["ca.crt"]
     _system(world, "delete", "configmap", f"mutualtls-ledger.{authority}")
     _apply(world, authority, suspend=False)

@@ -122,7 +122,7 @@ def test_the_chart_has_its_crds_wherever_it_comes_from(helm: Helm, tmp_path: Pat
 
 
 def test_a_parent_chart_may_switch_it_on_and_off(helm: Helm, tmp_path: Path) -> None:
-    """By a condition, whose value Helm hands on to it."""
+    """A condition decides, whose value Helm hands on to the chart."""
     dependency = {"name": CHART.name, "version": "*", "condition": f"{CHART.name}.enabled"}
     about = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
     (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(about))
@@ -145,7 +145,7 @@ def test_the_chart_is_of_the_version_of_the_operator() -> None:
 
 
 def test_every_setting_can_be_set() -> None:
-    """By its name in camel case, but for those that the chart decides."""
+    """The chart has a value for each setting, of its name in camel case, but for those that the chart decides."""
     schema = json.loads((CHART / "values.schema.json").read_text())
     offered = schema["properties"]["settings"]["properties"]
     known = {field.name for field in fields(Settings)} - {"namespace", "health_port"}
@@ -154,7 +154,7 @@ def test_every_setting_can_be_set() -> None:
 
 
 def test_every_rule_says_why() -> None:
-    """In a comment right above it."""
+    """The reason for a right is in a comment right above its rule."""
     for template in (CHART / "templates").glob("*.yaml"):
         lines = template.read_text().splitlines()
         for above, line in itertools.pairwise(lines):
@@ -174,7 +174,7 @@ def test_no_rule_has_a_wildcard(helm: Helm) -> None:
 
 @pytest.mark.parametrize("values", [IMAGE, EVERYTHING, OURS_ALONE], ids=["least", "everything", "deployment alone"])
 def test_it_passes_the_linter(helm: Helm, values: dict[str, Any]) -> None:
-    """With warnings as errors."""
+    """The linter finds nothing, with its warnings taken as errors."""
     assert "0 chart(s) failed" in helm.run("lint", "--strict", str(CHART), values=values)
 
 
@@ -193,7 +193,7 @@ VALUES = [
 
 @pytest.mark.parametrize(("values", "count"), VALUES)
 def test_every_object_is_accepted(release: Helm, empty_cluster: Cluster, values: dict[str, Any], count: int) -> None:
-    """By the API server, strictly, and without a warning in a namespace for restricted pods."""
+    """The API server takes each strictly, and without a warning in a namespace for restricted pods."""
     text = yaml.safe_dump_all(release.rendered(values))
     apply = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
     said = empty_cluster.kubectl(*apply, "--filename", "-", stdin=text, check=False)
@@ -203,7 +203,7 @@ def test_every_object_is_accepted(release: Helm, empty_cluster: Cluster, values:
 
 
 def test_every_value_reaches_the_pod(helm: Helm) -> None:
-    """Settings as environment variables, beside what the chart decides."""
+    """Settings reach it as environment variables, beside what the chart decides."""
     deployment = next(found for found in helm.rendered(EVERYTHING) if found["kind"] == "Deployment")
     pod = deployment["spec"]["template"]
     container = pod["spec"]["containers"][0]
@@ -237,7 +237,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("values", "said"), WRONG)
 def test_wrong_values_are_refused(helm: Helm, values: dict[str, Any], said: str) -> None:
-    """Naming the value."""
+    """Helm names the value."""
     assert said in helm.run("template", RELEASE, str(CHART), values=values, check=False)
 
 
@@ -245,7 +245,7 @@ def test_wrong_values_are_refused(helm: Helm, values: dict[str, Any], said: str)
 
 
 def test_the_pod_is_admitted(release: Helm, empty_cluster: Cluster) -> None:
-    """In a namespace for restricted pods. It stays pending, as there is no node."""
+    """A namespace for restricted pods takes it; it stays pending, as there is no node."""
     assert release.kubeconfig
     wait_until(lambda: "Pending" in empty_cluster.kubectl("get", "pods", "--namespace", NAMESPACE), "there is a pod")
 
@@ -347,7 +347,7 @@ def test_an_upgrade_changes_in_place(served: World, release: Helm) -> None:
 
 
 def test_what_the_notes_say_can_be_done(served: World, release: Helm) -> None:
-    """Line by line, in a cluster that has nothing but the release."""
+    """Each line works in a cluster that has nothing but the release."""
     said = release.run("install", "another", str(CHART), "--dry-run=client", values=IMAGE)
     lines = said[said.index("  kubectl create namespace shop") : said.index("The CA keys")]
     path = f"{programs.kubectl().parent}:{os.environ['PATH']}"

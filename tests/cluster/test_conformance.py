@@ -39,7 +39,7 @@ def _identity(row: Row) -> str:
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.title for row in ROWS])
 def test_a_row_conforms(rows: World, row: Row, tmp_path: Path) -> None:
-    """Files, names, key, extensions, times, chain and status."""
+    """The row tells of files, names, key, extensions, times, chain and status."""
     identity = _identity(row)
     # Not "is judged": one of the slow keys waits its turn, and says so.
     wait_until(lambda: rows.condition(identity).get("status") == "True", f"{row.title} is issued", deadline_s=120)
@@ -48,5 +48,5 @@ def test_a_row_conforms(rows: World, row: Row, tmp_path: Path) -> None:
 
 
 def test_the_page_is_of_these_rows() -> None:
-    """`hack/fix` writes it."""
+    """The page is as `hack/fix` writes it."""
     assert conformance.table() == conformance.PAGE.read_text()

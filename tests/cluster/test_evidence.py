@@ -128,7 +128,7 @@ def is_rebuilt(authority: AnAuthority) -> bool:
 
 
 def test_a_bundle_that_a_tenant_made_up_takes_no_root_out(authority: AnAuthority, tenant: Editor) -> None:
-    """While the ledger is lost, in Publishing: a copy with the new root alone, and a leaf that never ends."""
+    """A tenant has a copy with the new root alone and an endless leaf, and the ledger is lost in Publishing."""
     authority.apply(rotation=SLOW)
     authority.rotate()
     authority.wait_phase("Publishing")
@@ -162,7 +162,7 @@ def _old(authority: AnAuthority) -> str:
 
 
 def test_each_step_stands_on_the_ca_secrets(authority: AnAuthority) -> None:
-    """With the states of the roots, as the ledger has them."""
+    """The annotation has the states of the roots as the ledger has them."""
     authority.rotate()
     wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
     authority.wait_phase("Stable")
@@ -231,7 +231,7 @@ def test_a_new_authority_makes_its_ca_whatever_tenants_have_labelled(authority: 
 
 
 def test_a_key_of_a_tenant_s_own_is_not_certified(authority: AnAuthority, tenant: Editor) -> None:
-    """Put there by the operator's own name, with its hash in the facts, and then ordered to be kept."""
+    """The key is put there by the operator's own name, has its hash in the facts, and is ordered to be kept."""
     world = tenant.world
     own = ec.generate_private_key(ec.SECP256R1())
     pem = own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

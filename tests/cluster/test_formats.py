@@ -68,7 +68,7 @@ KEYS = [
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("profile", ["Modern", "Legacy"])
 def test_every_format_is_issued_in_two_writes(world: World, key: dict[str, Any], profile: str) -> None:
-    """With every type of key, and says the same in each."""
+    """This holds for every type of key, and each format says the same."""
     put_password(world)
     world.apply("orders", privateKey=key, formats=ALL | {"pkcs12": PKCS12 | {"profile": profile}})
     world.wait_ready("orders")
@@ -108,7 +108,7 @@ def test_formats_come_and_go_without_a_new_certificate(world: World) -> None:
 
 
 def test_formats_follow_a_new_certificate(world: World) -> None:
-    """In the same write."""
+    """They are replaced in the write that brings the certificate."""
     put_password(world)
     world.apply("orders", formats=ALL)
     world.wait_ready("orders")
@@ -123,7 +123,7 @@ def test_formats_follow_a_new_certificate(world: World) -> None:
 
 
 def test_a_wrong_format_is_refused_at_apply(world: World) -> None:
-    """A store without a password, too."""
+    """The schema also refuses a store without a password."""
     assert "passwordSecretRef: Required value" in world.refused("orders", formats={"pkcs12": {}})
     assert "Unsupported value" in world.refused("orders", formats={"pkcs12": PKCS12 | {"profile": "Old"}})
     reference = {"passwordSecretRef": {"name": "../stores"}}
@@ -134,7 +134,7 @@ def test_a_wrong_format_is_refused_at_apply(world: World) -> None:
 
 
 def test_a_changed_password_brings_new_stores_alone(world: World) -> None:
-    """One write; key, certificate and all other files stay, and so they do when the operator starts again."""
+    """The change is one write; key, certificate and all other files stay, also when the operator starts again."""
     put_password(world)
     world.apply("orders", formats=ALL)
     world.wait_ready("orders")
@@ -186,7 +186,7 @@ def test_without_a_password_nothing_is_made_until_there_is_one(
 
 
 def test_a_password_that_goes_away_is_told_and_changes_no_file(world: World) -> None:
-    """Deleted, spoiled, or with its label taken off; files come right when it is back."""
+    """It may be deleted, spoiled, or without its label; files come right when it is back."""
     put_password(world)
     world.apply("orders", formats=ALL)
     world.wait_ready("orders")
@@ -233,7 +233,7 @@ def test_no_password_reaches_a_log_an_event_or_a_status(world: World) -> None:
 
 @pytest.mark.parametrize("name", sorted(FURTHER))
 def test_a_further_file_that_somebody_changed_is_mended(world: World, name: str) -> None:
-    """At once, and without a new certificate."""
+    """The file comes back at once, and without a new certificate."""
     put_password(world)
     world.apply("orders", formats=ALL)
     world.wait_ready("orders")
@@ -263,7 +263,7 @@ def test_a_further_file_that_somebody_keeps_changing_is_left_alone(world: World)
 
 @pytest.mark.further
 def test_a_further_file_that_was_changed_behind_our_own_name_is_found_by_the_sweep(sweeping: World) -> None:
-    """Where managedFields prove nothing."""
+    """The sweep reads what managedFields say nothing of."""
     put_password(sweeping)
     sweeping.apply("orders", formats=ALL)
     sweeping.wait_ready("orders")
@@ -281,7 +281,7 @@ def test_a_further_file_that_was_changed_behind_our_own_name_is_found_by_the_swe
 
 
 def test_slow_keys_hold_nobody_up(world: World) -> None:
-    """More RSA keys of 8192 bits than there are workers, and a certificate for ECDSA before any worker is done.
+    """A certificate for ECDSA comes before any worker is done with a key of RSA 8192, of which there are more.
 
     Were all workers occupied, as many RSA keys as there are more of would be made before it was its turn.
     """
@@ -299,7 +299,7 @@ def test_slow_keys_hold_nobody_up(world: World) -> None:
 
 
 def test_a_slow_key_does_not_hold_up_the_end(world: World) -> None:
-    """Of the operator, which leaves what it was making."""
+    """The operator ends and leaves the key that it was making."""
     slow = [f"slow-{number}" for number in range(4)]
     manifests = [world.manifest(name, privateKey={"algorithm": "RSA", "size": 8192}) for name in slow]
     world.kubectl("apply", "--filename", "-", stdin="---\n".join(manifests))
@@ -314,7 +314,7 @@ def test_a_slow_key_does_not_hold_up_the_end(world: World) -> None:
 
 
 def test_a_wildcard_covers_the_pods_of_a_stateful_set(world: World, tmp_path: Path) -> None:
-    """Each pod by its name below the headless Service, and nothing beside or below that."""
+    """It covers each pod by its name below the headless Service, and nothing beside or below that."""
     base = f"db.{world.namespace}.svc"
     world.apply("db", dnsNames=[f"*.{base}", f"*.{base}.cluster.local"])
     world.wait_ready("db")
@@ -361,7 +361,7 @@ KEPT = [
 def test_a_key_is_kept_under_never_as_long_as_it_can_be(
     world: World, spec: dict[str, Any], damage: dict[str, Any] | None, *, is_kept: bool
 ) -> None:
-    """Where it is there and fits the spec; else there is a new one, which is kept from then on."""
+    """A key that is gone or does not fit the spec is replaced by a new one, which is kept from then on."""
     body = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority", "metadata": {"name": "another"}}
     world.kubectl("apply", "--filename", "-", stdin=yaml.safe_dump(body | {"spec": {}}))
     applied(world)
@@ -391,7 +391,7 @@ def public(world: World) -> str:
 
 
 def test_a_key_is_kept_under_never_when_its_certificate_is_renewed(world: World) -> None:
-    """In its time, again and again."""
+    """Each renewal in its time keeps the key."""
     applied(world, duration="1m", renewBefore="50s")
     world.wait_ready("orders")
     before = public(world)
@@ -405,7 +405,7 @@ def test_a_key_is_kept_under_never_when_its_certificate_is_renewed(world: World)
 
 @pytest.mark.further
 def test_labels_and_annotations_that_the_spec_drops_go_away_and_others_stay(world: World) -> None:
-    """Key by key, also while the operator is away, and with no new certificate; a value that others set stays."""
+    """Each key goes by itself, also while the operator is away, and no new certificate is made."""
     world.apply("orders", secret={"labels": {"team": "shop", "tier": "a"}, "annotations": {"note": "one", "more": "1"}})
     world.wait_ready("orders")
     serial = world.serial("orders")

@@ -18,7 +18,7 @@ def patch(world: World, secret: str, body: dict[str, Any]) -> None:
 
 
 def test_a_deleted_secret_comes_back(world: World) -> None:
-    """At once, with a new key, and with an Event."""
+    """It comes back at once, with a new key and an Event."""
     world.apply("orders")
     world.wait_ready("orders")
     serial = world.serial("orders")
@@ -38,7 +38,7 @@ DAMAGES = [
 
 @pytest.mark.parametrize(("damage", "reason"), DAMAGES)
 def test_damaged_files_are_made_anew(world: World, damage: dict[str, Any], reason: str) -> None:
-    """Whatever is wrong with them, named by the Event."""
+    """The Event names whatever is wrong with them."""
     world.apply("orders")
     world.wait_ready("orders")
     serial = world.serial("orders")
@@ -72,7 +72,7 @@ def test_a_changed_bundle_is_mended_alone(world: World) -> None:
 
 
 def test_a_label_that_was_taken_off_is_put_back(world: World) -> None:
-    """For the watch that looks like a deletion; the certificate stays."""
+    """The watch sees it as a deletion; the certificate stays."""
     world.apply("orders")
     world.wait_ready("orders")
     serial = world.serial("orders")
@@ -125,7 +125,7 @@ def test_two_identities_never_share_a_secret(world: World) -> None:
 
 
 def test_a_secret_goes_with_its_identity(world: World) -> None:
-    """By garbage collection: deletionPolicy Delete is the default."""
+    """Garbage collection deletes it, as deletionPolicy Delete is the default."""
     world.apply("orders")
     world.wait_ready("orders")
     world.delete("mtls", "orders")
@@ -187,7 +187,7 @@ def test_what_happened_while_the_operator_was_away_is_made_good(world: World) ->
 
 
 def test_a_killed_operator_goes_on_where_it_was(world: World) -> None:
-    """SIGKILL in the middle of fifty issuances; all are ready in the end, and there is one CA of each kind."""
+    """After SIGKILL in the middle of fifty issuances all become ready, and there is one CA of each kind."""
     names = [f"identity-{number}" for number in range(50)]
     world.kubectl("apply", "--filename", "-", stdin="---\n".join(world.manifest(name) for name in names))
     wait_until(lambda: any(resource == "secrets" for _, resource, _ in world.writes()), "the first secret is written")
@@ -206,7 +206,7 @@ def test_a_killed_operator_goes_on_where_it_was(world: World) -> None:
     "policy", [pytest.param("Delete", id="Delete"), pytest.param("Retain", id="Retain", marks=pytest.mark.further)]
 )
 def test_an_identity_that_is_made_again_and_again_is_no_contest(world: World, policy: str) -> None:
-    """As `kubectl replace --force` does, faster than the operator looks: each has its Secret."""
+    """Each has its Secret, though `kubectl replace --force` is faster than the operator looks."""
     world.apply("orders", secret={"deletionPolicy": policy})
     for _ in range(5):
         world.wait_ready("orders")

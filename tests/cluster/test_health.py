@@ -128,7 +128,7 @@ def test_it_is_not_ready_while_the_api_server_is_away(watched: Watched) -> None:
     "resource", ["mutualtlsidentities", pytest.param("mutualtlsauthorities", marks=pytest.mark.further)]
 )
 def test_it_ends_when_a_definition_is_deleted_and_serves_when_it_is_back(watched: Watched, resource: str) -> None:
-    """With a failure and a log line that says why; the CA that was made stays the one that signs."""
+    """It fails with a log line that says why; the CA that was made stays the one that signs."""
     watched.install()
     world = watched.world
     world.apply("before")
@@ -156,7 +156,7 @@ def test_it_ends_when_a_definition_is_deleted_and_serves_when_it_is_back(watched
 
 
 def test_metrics_tell_of_cas_and_phases(watched: Watched) -> None:
-    """In the form that Prometheus reads."""
+    """Metrics have the form that Prometheus reads."""
     watched.install()
 
     def metrics() -> dict[str, float]:

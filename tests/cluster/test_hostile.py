@@ -221,7 +221,7 @@ def _many(field: Field, count: int, one: Callable[[int], tuple[str, dict[str, An
 @pytest.mark.further
 @pytest.mark.parametrize("write", [_heavy_owned, _heavy_owners, _heavy_identities])
 def test_memory_is_bounded_whatever_is_written(field: Field, write: Callable[[Field], None]) -> None:
-    """While it is written, and when it is all there at a start, beside `HOSTILE_BESIDE` identities of others."""
+    """It is while all is written and when all is there at a start, beside `HOSTILE_BESIDE` identities of others."""
     _many_others(field)
     write(field)
     field.is_served()

@@ -35,7 +35,7 @@ def test_an_empty_spec_gives_working_files(world: World, tmp_path: Path) -> None
 
 
 def test_a_server_side_apply_takes_a_usage_away(world: World) -> None:
-    """Also one that was there by default, which nobody owns."""
+    """A usage that was there by default, which nobody owns, can be taken away too."""
     world.kubectl("apply", "--server-side", "-f", "-", stdin=world.manifest("orders"))
     world.kubectl("apply", "--server-side", "-f", "-", stdin=world.manifest("orders", usages=["server auth"]))
 
@@ -86,7 +86,7 @@ def test_every_key_type_verifies_and_shakes_hands(
 
 
 def test_openssl_shakes_hands_both_ways_and_refuses_who_has_no_certificate(world: World, tmp_path: Path) -> None:
-    """s_server with -Verify takes s_client with the files of another identity, and none without."""
+    """A server with -Verify takes a client with the files of another identity, and none without files."""
     for name in ("server", "client"):
         world.apply(name)
     world.wait_ready("server", "client")
@@ -116,7 +116,7 @@ def test_openssl_shakes_hands_both_ways_and_refuses_who_has_no_certificate(world
 
 
 def test_an_issuance_takes_two_writes(world: World) -> None:
-    """The Secret, then the status: counted in the API server's audit log."""
+    """The API server's audit log has one of the Secret and then one of the status."""
     names = [f"identity-{number}" for number in range(10)]
     world.kubectl("apply", "--filename", "-", stdin="---\n".join(world.manifest(name) for name in names))
     world.wait_ready(*names)

@@ -28,7 +28,7 @@ PLANTED = [
 
 @pytest.mark.parametrize(("other", "files", "reason"), PLANTED)
 def test_a_planted_key_is_never_kept(world: World, other: dict[str, Any], files: tuple[str, ...], reason: str) -> None:
-    """Valid as it may be, it is not the one that the status recorded."""
+    """A planted key may be valid, and is not the one that the status recorded."""
     _apply_authority(world, "planter")
     world.apply("orders", privateKey=NEVER)
     world.apply("other", **other)
@@ -109,7 +109,7 @@ def test_another_authority_signs_when_it_is_asked_for(world: World) -> None:
 @pytest.mark.long
 @pytest.mark.further
 def test_a_certificate_that_expired_while_the_operator_was_away_is_replaced(world: World) -> None:
-    """At the start, and the Event says how late it was."""
+    """It is replaced at the start, and the Event says how late that was."""
     world.apply("orders", duration="1m")
     world.wait_ready("orders")
     serial, end = world.serial("orders"), datetime.fromisoformat(world.status("orders")["certificate"]["notAfter"])
@@ -124,7 +124,7 @@ def test_a_certificate_that_expired_while_the_operator_was_away_is_replaced(worl
 
 
 def test_an_order_is_obeyed_under_suspend(world: World) -> None:
-    """Once, and nothing else is."""
+    """It is obeyed once, and nothing else is done."""
     world.apply("orders")
     world.wait_ready("orders")
     serial, key = world.serial("orders"), world.files("orders-mtls")["tls.key"]

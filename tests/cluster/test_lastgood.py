@@ -103,7 +103,7 @@ def _assert_same(world: World, before: dict[str, Any], authority: AnAuthority) -
 
 @pytest.mark.further
 def test_a_root_that_is_compromised_is_replaced_under_a_spec_that_cannot_be_read(authority: AnAuthority) -> None:
-    """Whatever else is wrong."""
+    """It does not matter what else is wrong."""
     authority.apply(**_good(authority.world, **TYPO))
     _wait_invalid(authority)
     authority.order("compromised", authority.fingerprint("root 1"))
@@ -145,7 +145,7 @@ def _older_crd(world: World) -> Iterator[None]:
 
 
 def test_an_identity_whose_stored_spec_does_not_fit_stays_as_it_is(world: World, authority: AnAuthority) -> None:
-    """With its authority, and no roots of another; its certificate is renewed, and nothing else of its spec counts."""
+    """It keeps its authority and gets no roots of another; its certificate is renewed by the last good spec."""
     before, names = world.files("orders-mtls")["ca.crt"], _names(world)
     spec = {"authority": authority.name, "usages": ["sign code"], "secret": {"name": "another"}}
     serial = world.serial("orders")
@@ -178,7 +178,7 @@ def _names(world: World) -> str:
 def test_check_tells_before_apply_what_an_authority_would_take_away(
     world: World, authority: AnAuthority, tmp_path: Path
 ) -> None:
-    """Names of identities, and copies of its bundle; nothing of what stays."""
+    """It names identities and copies of the bundle that would go, and nothing of what stays."""
     world.apply("edge", authority=authority.name, dnsNames=["api.example.com"])
     world.wait_ready("edge")
     good = _check(world, tmp_path, authority, _good(world))

@@ -42,7 +42,7 @@ def _apply(authority: AnAuthority, **spec: object) -> None:
 def test_names_that_an_outside_ca_does_not_allow_are_refused(
     world: World, authority: AnAuthority, tmp_path: Path, found: x509.NameConstraints, said: str
 ) -> None:
-    """Before a certificate is signed that peers refuse; others are issued. Statuses hold a long key identifier."""
+    """No certificate is signed that peers refuse; others are issued, and statuses hold a long key identifier."""
     made = strangers.ca("Team", strangers.ca("Corp"), further=((found, True),), key_id=b"k" * 48)
     authority.put_source(strangers.files(made))
     _apply(authority, permits=[{"namespaceSelector": {}, "dnsNames": ["**.corp.example.com"]}])

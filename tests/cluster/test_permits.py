@@ -188,7 +188,7 @@ def test_what_is_held_is_known_by_the_certificate(world: World, authority: str) 
 
 
 def test_every_kind_of_name_is_issued_by_permit(world: World, authority: str, tmp_path: Path) -> None:
-    """As it is asked for, in canonical form, and accepted by strict verifiers."""
+    """The certificate has it in canonical form, and strict verifiers accept it."""
     permit = {
         "namespaceSelector": {},
         "dnsNames": ["**.example.com"],
@@ -328,7 +328,7 @@ def test_a_trick_does_not_work(world: World, spec: dict[str, Any], said: str) ->
 
 
 def test_check_says_what_the_operator_does(world: World, authority: str, tmp_path: Path) -> None:
-    """With authority and labels from the cluster."""
+    """Authority and labels come from the cluster."""
     asked: dict[str, Any] = {"authority": authority, "dnsNames": ["api.example.com"]}
     file = tmp_path / "orders.yaml"
     file.write_text(world.manifest("orders", **asked))

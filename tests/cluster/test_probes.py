@@ -59,7 +59,7 @@ def test_a_quota_is_no_lack_of_a_right(field: Field) -> None:
 
 
 def test_statuses_that_are_refused_are_told(field: Field) -> None:
-    """By /readyz, a metric and the log; they follow when they can be written."""
+    """A refusal shows in /readyz, a metric and the log; the statuses follow when they can be written."""
     _refuse_statuses(field)
     try:
         field.victim.apply("unheard")
@@ -114,7 +114,7 @@ IDENTITY = {
 
 @pytest.mark.further
 def test_a_watch_that_may_not_be_followed_is_told(field: Field) -> None:
-    """With what the API server says."""
+    """The log has what the API server says."""
     binding = field.cluster.kubectl("get", "clusterrolebinding", chart.NAME, "--output", "yaml")
     field.cluster.kubectl("delete", "clusterrolebinding", chart.NAME)
     field.wait_code("/readyz", 503)

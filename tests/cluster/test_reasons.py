@@ -33,7 +33,7 @@ def quick() -> Iterator[World]:
 
 
 def test_a_secret_that_was_made_immutable_is_made_anew(world: World) -> None:
-    """By deleting it, with a new certificate; another one beside it is left alone."""
+    """It is deleted and created with a new certificate; another Secret beside it is left alone."""
     world.kubectl("create", "secret", "generic", "theirs")
     theirs = _secret(world, "theirs")
     world.apply("orders")
@@ -222,7 +222,7 @@ def test_the_secret_of_a_former_name_goes_when_the_operator_was_away_meanwhile(q
 
 @pytest.mark.parametrize("is_owned", [False, pytest.param(True, marks=pytest.mark.further)])
 def test_a_copy_of_a_secret_is_its_makers(quick: World, *, is_owned: bool) -> None:
-    """With all labels and annotations, and owner, it is none of the identity's, which has the other one deleted."""
+    """A copy with all labels, annotations and owner stays when the identity's own Secret is deleted."""
     name = f"copied-{is_owned}".lower()
     quick.apply(name)
     quick.wait_ready(name)
@@ -240,7 +240,7 @@ def test_a_copy_of_a_secret_is_its_makers(quick: World, *, is_owned: bool) -> No
 
 @pytest.mark.further
 def test_without_a_status_no_secret_of_a_former_name_is_deleted(quick: World) -> None:
-    """As after a restore that brings no statuses: nothing proves then whose it is. One whose status is there goes."""
+    """After a restore without statuses nothing proves whose it is; the Secret of a status that is there goes."""
     for name in ("restored", "known"):
         quick.apply(name)
     quick.wait_ready("restored", "known")
@@ -316,7 +316,7 @@ HIDDEN = [
 
 @pytest.mark.parametrize(("body", "reason"), HIDDEN)
 def test_damage_behind_our_own_name_is_found_by_the_sweep(quick: World, body: dict[str, Any], reason: str) -> None:
-    """Where managedFields prove nothing, the files are still read now and then."""
+    """The sweep reads the files now and then where managedFields prove nothing."""
     name = f"hidden-{reason.lower()}"
     quick.apply(name)
     quick.wait_ready(name)
@@ -339,7 +339,7 @@ def test_a_bundle_that_was_changed_behind_our_own_name_is_found_by_the_sweep(qui
 
 
 def test_a_foreign_edit_that_damages_nothing_costs_one_read_at_most(world: World) -> None:
-    """None where managedFields prove the files untouched, one where somebody has rewritten one of them."""
+    """No read is needed where managedFields prove the files untouched, and one where somebody rewrote a file."""
     for name in ("labelled", "rewritten"):
         world.apply(name)
     world.wait_ready("labelled", "rewritten")

@@ -48,7 +48,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_of_others_is_refused_by_the_operator(world: World, name: str) -> None:
-    """Whole, naming the field and what would be allowed; there is no Secret."""
+    """The identity is refused as a whole, with the field and what would be allowed; there is no Secret."""
     name = name.replace("NAMESPACE", world.namespace)
     world.apply("orders", dnsNames=[name])
     condition = world.wait_reason("orders", "NotPermitted")
@@ -80,7 +80,7 @@ def test_what_the_authority_does_not_sign_for_is_refused_by_the_operator(world: 
 
 
 def test_a_refusal_ends_when_the_spec_is_mended(world: World) -> None:
-    """No backoff of hours: the change is what is waited for."""
+    """The change is waited for, and no backoff of hours."""
     world.apply("orders", dnsNames=["www.example.com"])
     world.wait_reason("orders", "NotPermitted")
     world.apply("orders")
@@ -109,7 +109,7 @@ AUTHORITIES = [
 
 @pytest.mark.parametrize(("spec", "said"), AUTHORITIES)
 def test_a_wrong_authority_is_refused_at_apply(world: World, spec: str, said: str) -> None:
-    """By rules over its own fields."""
+    """Rules of the schema judge its own fields."""
     head = "apiVersion: mutualtls.dev/v1alpha1, kind: MutualTLSAuthority, metadata: {name: wrong}"
     printed = world.kubectl("apply", "--filename", "-", stdin=f"{{{head}, spec: {{{spec}}}}}", check=False)
 

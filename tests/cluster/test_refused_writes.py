@@ -114,7 +114,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("refusal", "said"), REFUSALS)
 def test_a_first_issuance_that_is_refused_is_told(world: World, refusal: Any, said: str) -> None:
-    """In the row of kubectl, by one Event, and in the words of the API server; and made good when it may be."""
+    """The refusal shows in kubectl's row and one Event, in the API server's words, and is made good later."""
     with refusal(world):
         world.apply("orders")
         condition = world.wait_reason("orders", "SecretNotWritable")
@@ -182,7 +182,7 @@ def _touch(world: World) -> str:
 @pytest.mark.long
 @pytest.mark.further
 def test_an_expired_certificate_is_not_ready_though_its_secret_cannot_be_written(world: World) -> None:
-    """From the second at which it ends."""
+    """The condition turns at the second at which the certificate ends."""
     world.apply("orders", duration="1m")
     world.wait_ready("orders")
     end = world.status("orders")["certificate"]["notAfter"]
@@ -293,7 +293,7 @@ def authority(world: World) -> AnAuthority:
 
 
 def test_an_authority_whose_state_is_refused_says_so(world: World, authority: AnAuthority) -> None:
-    """With the words of the API server, to its identities as well; who waits for it sees a failure."""
+    """Authority and identities have the words of the API server; who waits for the authority sees a failure."""
     count = len(world.client.find("secret", namespace=NAMESPACE))
     with quota(world, f"secrets={count}", namespace=NAMESPACE):
         authority.apply()
@@ -345,7 +345,7 @@ def _ready(authority: AnAuthority) -> tuple[str, str]:
 
 
 def test_a_copy_of_the_bundle_that_is_refused_is_told_by_its_authority(world: World, authority: AnAuthority) -> None:
-    """In a condition and by an Event, until it can be written."""
+    """A condition and an Event tell of it, until it can be written."""
     selector = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
     wait_until(lambda: world.get("configmap", "kube-root-ca.crt"), "its own ConfigMap is there")
     with quota(world, "configmaps=1"):
@@ -362,7 +362,7 @@ def test_a_copy_of_the_bundle_that_is_refused_is_told_by_its_authority(world: Wo
 
 
 def test_forty_orders_do_not_keep_the_status_from_being_written(authority: AnAuthority) -> None:
-    """As many are listed as there may be."""
+    """The status lists as many as it may hold."""
     authority.apply()
     authority.issue("orders")
     authority.order("compromised", ",".join(f"{number:064x}" for number in range(40)))
@@ -374,7 +374,7 @@ def test_forty_orders_do_not_keep_the_status_from_being_written(authority: AnAut
 
 
 def test_a_refusal_of_thirty_names_has_its_event(world: World) -> None:
-    """Cut by bytes, with how many more there are."""
+    """Its note is cut by bytes, and says how many more there are."""
     world.apply("orders", dnsNames=[f"ö{number:02}.{'ä' * 20}.example.com" for number in range(30)])
     world.wait_reason("orders", "NotPermitted")
     world.wait_events("orders", ("Warning", "NotPermitted"))
@@ -449,7 +449,7 @@ def longest(piece: str) -> tuple[IdentityStatus, AuthorityStatus]:
 
 
 def test_whatever_is_written_at_the_bounds_is_taken(world: World, authority: AnAuthority) -> None:
-    """By the API server itself: statuses as they are fitted, and notes of Events."""
+    """The API server itself takes statuses as they are fitted, and notes of Events."""
     world.apply("orders", suspend=True)
     authority.apply(suspend=True)
 

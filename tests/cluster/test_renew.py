@@ -13,7 +13,7 @@ from support.world import World
 
 
 def test_a_certificate_is_renewed_in_time_with_a_new_key_and_two_writes(world: World, tmp_path: Path) -> None:
-    """By time alone, silently, before the old one ends; handshakes go on between old and new files."""
+    """Time alone renews it, silently, before the old one ends; old and new files shake hands."""
     world.apply("orders", duration="1m", renewBefore="50s")
     world.wait_ready("orders")
     old = world.save_files("orders-mtls", tmp_path / "old")
@@ -56,7 +56,7 @@ def test_a_changed_spec_gets_a_new_certificate_and_an_event(world: World, change
 
 
 def test_a_key_is_kept_under_never(world: World) -> None:
-    """RotationPolicy Never: another certificate, the same key."""
+    """A renewal under rotationPolicy Never brings another certificate for the same key."""
     world.apply("orders", privateKey={"rotationPolicy": "Never"})
     world.wait_ready("orders")
     key, serial = world.files("orders-mtls")["tls.key"], world.serial("orders")
@@ -99,7 +99,7 @@ def test_labels_and_annotations_follow_the_spec_and_leave_others_alone(world: Wo
 
 
 def test_a_suspended_identity_gets_nothing_new_until_it_goes_on(world: World) -> None:
-    """No certificate while suspend is true; one as soon as it is false."""
+    """There is no certificate while suspend is true, and one as soon as it is false."""
     world.apply("orders", suspend=True)
     condition = world.wait_reason("orders", "Suspended")
     assert "set spec.suspend to false" in condition["message"]

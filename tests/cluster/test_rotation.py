@@ -47,7 +47,7 @@ def test_a_root_is_replaced_by_order(world: World, authority: AnAuthority, tmp_p
 
 
 def test_an_order_that_stays_is_obeyed_once(world: World, authority: AnAuthority) -> None:
-    """As it does in Git; the status says why it is not obeyed any more."""
+    """An order in Git stays; the status says why it is not obeyed again."""
     authority.rotate()
     wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
     authority.wait_phase("Stable")
@@ -60,7 +60,7 @@ def test_an_order_that_stays_is_obeyed_once(world: World, authority: AnAuthority
 
 
 def test_each_phase_is_told_by_an_event(authority: AnAuthority) -> None:
-    """About the authority, in the namespace `default`."""
+    """The Event is about the authority, in the namespace `default`."""
     authority.rotate()
     wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
     authority.wait_phase("Stable")
@@ -70,7 +70,7 @@ def test_each_phase_is_told_by_an_event(authority: AnAuthority) -> None:
 
 
 def test_nothing_goes_on_without_an_approval(authority: AnAuthority) -> None:
-    """Of each phase by itself."""
+    """Each phase needs one of its own."""
     authority.apply(rotation=QUICK | {"approval": "Manual"})
     authority.rotate()
     for phase in ("Signing", "Retiring"):
@@ -107,7 +107,7 @@ def test_a_rotation_is_rolled_back(authority: AnAuthority, phase: str) -> None:
 
 
 def test_a_stolen_issuing_key_takes_the_root_with_it(authority: AnAuthority) -> None:
-    """At once, and without the approval that is asked for otherwise."""
+    """Both go at once, without the approval that is asked for otherwise."""
     authority.apply(rotation=QUICK | {"approval": "Manual", "retire": "AfterExpiry"})
     authority.order("compromised", authority.fingerprint("issuing 1"))
     wait_until(lambda: authority.states().get("root 2") == "Active", "root 2 signs", deadline_s=60)
@@ -131,7 +131,7 @@ LIVES = {"late": "50h", "soon": "10h", "later": "70h", "sooner": "5h", "between"
 
 
 def test_certificates_are_made_anew_at_a_pace(world: World, authority: AnAuthority) -> None:
-    """Whose end comes soonest is first, and a first certificate waits for none of them."""
+    """The one that ends soonest is first, and a first certificate waits for none of them."""
     authority.apply(rotation=QUICK | {"pace": 1})
     for name, life in LIVES.items():
         world.apply(name, authority=authority.name, duration=life)
@@ -163,7 +163,7 @@ def _leave_behind(world: World, authority: AnAuthority) -> None:
 
 @pytest.mark.further
 def test_a_phase_that_nobody_waited_for_is_told_with_who_was_left_behind(world: World, authority: AnAuthority) -> None:
-    """By a warning; the status names them, too, as long as that phase lasts."""
+    """A warning names them, and so does the status as long as that phase lasts."""
     _leave_behind(world, authority)
     authority.apply(rotation=QUICK | {"approval": "Manual"})
     authority.rotate()
@@ -178,7 +178,7 @@ def test_a_phase_that_nobody_waited_for_is_told_with_who_was_left_behind(world: 
 
 @pytest.mark.further
 def test_what_cannot_be_written_is_waited_for_and_then_excused(world: World, authority: AnAuthority) -> None:
-    """One that cannot be changed, of an identity that is suspended, holds a rotation up for the time of laggards."""
+    """The Secret of a suspended identity that cannot be changed holds a rotation up for the time of laggards."""
     _leave_behind(world, authority)
     authority.rotate()
     laggard = [f"secret {world.namespace}/payments-mtls"]
@@ -188,7 +188,7 @@ def test_what_cannot_be_written_is_waited_for_and_then_excused(world: World, aut
 
 
 def test_what_no_identity_has_is_named_and_not_waited_for(world: World, authority: AnAuthority) -> None:
-    """A mirror's copy elsewhere, a copy beside it, and a Secret that a deleted identity left: each with all marks."""
+    """Copies in two namespaces and the Secret of a deleted identity bear all marks, and count for nothing."""
     elsewhere = f"{world.namespace}-mirror"
     world.client.create("namespace", {"metadata": {"name": elsewhere}})
     files = world.get("secret", "orders-mtls") or {}
@@ -215,7 +215,7 @@ def test_what_no_identity_has_is_named_and_not_waited_for(world: World, authorit
 
 
 def test_a_root_signs_by_itself(world: World, tmp_path: Path) -> None:
-    """With `issuing.enabled: false` there is one tier; it is replaced as well."""
+    """There is one tier with `issuing.enabled: false`; it is replaced as well."""
     authority = AnAuthority(world=world, name=f"of-{world.namespace}")
     authority.apply(issuing={"enabled": False})
     authority.issue("orders")
@@ -231,7 +231,7 @@ def test_a_root_signs_by_itself(world: World, tmp_path: Path) -> None:
 
 @pytest.mark.further
 def test_an_outside_root_is_taken_and_swapped(world: World, tmp_path: Path) -> None:
-    """Through the phases. What cannot be used changes nothing."""
+    """The swap goes through the phases; a source that cannot be used changes nothing."""
     authority = AnAuthority(world=world, name=f"of-{world.namespace}")
     first, second = outside.make("first"), outside.make("second")
     authority.put_source(first.files())
@@ -254,7 +254,7 @@ def test_an_outside_root_is_taken_and_swapped(world: World, tmp_path: Path) -> N
 
 @pytest.mark.further
 def test_an_outside_intermediate_signs_and_is_swapped(world: World, tmp_path: Path) -> None:
-    """Without the key of its root. Another one under that root signs at once, and no bundle changes."""
+    """It needs no key of its root; another one under that root signs at once, and no bundle changes."""
     authority = AnAuthority(world=world, name=f"of-{world.namespace}")
     root = outside.make("root")
     above = outside.make("above", signer=root)
@@ -276,7 +276,7 @@ def test_an_outside_intermediate_signs_and_is_swapped(world: World, tmp_path: Pa
 
 @pytest.mark.further
 def test_the_key_of_an_outside_root_is_taken_elsewhere_and_brought_back(world: World, tmp_path: Path) -> None:
-    """With an intermediate under it in its place, it is deleted here. What the source has is copied again when lost."""
+    """It is deleted here once an intermediate signs; what the source has is copied again when it is lost."""
     authority = AnAuthority(world=world, name=f"of-{world.namespace}")
     root, with_key = outside.make("root"), ["ca.crt", "tls.crt", "tls.key"]
     authority.put_source(root.files())
@@ -332,7 +332,7 @@ def test_an_outside_intermediate_survives_a_lost_ledger(world: World, tmp_path: 
 
 
 def test_a_ledger_of_before_the_rotation_is_not_believed(world: World, authority: AnAuthority, tmp_path: Path) -> None:
-    """Restored from a backup, it is rebuilt from what is there: no certificate of the old root is signed again."""
+    """The ledger of a backup is rebuilt from what is there, and the old root signs nothing again."""
     name = f"mutualtls-ledger.{authority.name}"
     backup = json.loads(authority.system("get", "configmap", name, "--output=json"))["data"]["ledger.json"]
     authority.rotate()

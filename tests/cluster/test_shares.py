@@ -218,7 +218,7 @@ def test_large_keys_are_made_one_a_namespace_in_turn(ours: Small) -> None:
 
 @pytest.mark.further
 def test_what_comes_and_goes_leaves_nothing(ours: Small, small: tuple[Cluster, Operator, int]) -> None:
-    """Whatever became of it: issued, refused, waiting for a key or for its share."""
+    """An identity leaves nothing, be it issued, refused, waiting for a key or for its share."""
     port = small[2]
     wait_until(
         lambda: _metric(port, "mutualtls_tracked_entries") < 300, "what other tests left is forgotten", deadline_s=90

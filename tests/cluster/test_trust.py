@@ -65,7 +65,7 @@ def _wait_written(authority: AnAuthority) -> str:
 
 
 def test_a_namespace_that_is_selected_has_the_bundle(world: World, authority: AnAuthority) -> None:
-    """From when it carries the label on, and not before."""
+    """It has the bundle as long as it carries the label."""
     assert {} == _data(world)
     _select(world)
 
@@ -117,7 +117,7 @@ def _uid(world: World) -> str:
 def test_what_is_not_asked_for_any_more_stays_current_and_goes_later(
     world: World, authority: AnAuthority, what: Any
 ) -> None:
-    """As its namespace is not selected, or the spec asks for none or for another."""
+    """A copy is dropped when its namespace is not selected, or the spec asks for none or for another."""
     _select(world)
     _wait_written(authority)
     what(world, authority, "1h")
@@ -168,7 +168,7 @@ DAMAGE = [
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_configmap_is_healed(world: World, authority: AnAuthority, damage: tuple[str, ...]) -> None:
-    """At once, with its label."""
+    """It is back at once, with its label."""
     _select(world)
     wanted = _wait_written(authority)
     world.kubectl(*damage)
@@ -179,7 +179,7 @@ def test_a_configmap_is_healed(world: World, authority: AnAuthority, damage: tup
 
 
 def test_one_that_was_made_immutable_is_made_anew(world: World, authority: AnAuthority) -> None:
-    """When it has to be changed; what others put into it goes with it."""
+    """It is replaced when it has to be changed; what others put into it goes with it."""
     _select(world)
     _wait_written(authority)
     patch = '--patch={"data": {"ca.crt": "none"}, "immutable": true}'
@@ -190,7 +190,7 @@ def test_one_that_was_made_immutable_is_made_anew(world: World, authority: AnAut
 
 
 def test_what_others_put_there_is_left_alone(world: World, authority: AnAuthority) -> None:
-    """Keys of the data, labels and annotations."""
+    """Keys of the data, labels and annotations of others stay."""
     _select(world)
     _wait_written(authority)
     theirs = {"metadata": {"annotations": {"team": "mesh"}}, "data": {"ca.crt": "none", "README": "theirs"}}
@@ -217,7 +217,7 @@ def test_one_that_is_overwritten_again_and_again_is_left_alone_for_a_while(
 
 
 def test_one_of_somebody_else_is_left_alone_and_told(world: World, authority: AnAuthority) -> None:
-    """Until it is gone."""
+    """The status tells of it until it is gone."""
     world.kubectl("create", "configmap", NAME, "--from-literal=ca.crt=theirs")
     _select(world)
     wait_until(lambda: authority.condition("Conflicting").get("status") == "True", "it is told")
@@ -247,7 +247,7 @@ def test_of_two_authorities_the_second_waits(world: World, authority: AnAuthorit
 
 
 def test_a_bundle_follows_the_rotation_of_the_root(world: World, authority: AnAuthority) -> None:
-    """Everywhere before it is needed, and nowhere longer than that."""
+    """Each root is everywhere before it is needed, and nowhere longer than that."""
     _select(world)
     before = _wait_written(authority)
     authority.rotate()
@@ -261,7 +261,7 @@ def test_a_bundle_follows_the_rotation_of_the_root(world: World, authority: AnAu
 
 @pytest.mark.further
 def test_one_that_cannot_be_written_is_waited_for(world: World, authority: AnAuthority) -> None:
-    """By its name, and for no longer than for anything else."""
+    """The gate names it, and waits no longer than for anything else."""
     world.kubectl("create", "configmap", NAME, "--from-literal=ca.crt=theirs")
     _select(world)
     authority.issue("orders")
@@ -315,7 +315,7 @@ def _trust_bundle(authority: AnAuthority) -> dict[str, Any]:
 
 
 def test_the_bundle_is_a_clustertrustbundle(authority: AnAuthority) -> None:
-    """Of the authority's signer; it is healed, and removed when it is not asked for any more."""
+    """It has the authority's signer, is healed, and is removed when it is not asked for any more."""
     wanted = {"signerName": f"mutualtls.dev/{authority.name}", "trustBundle": _bundle(authority)}
     wait_until(lambda: _trust_bundle(authority) == wanted, "it is there")
     authority.world.delete("clustertrustbundle", f"mutualtls.dev:{authority.name}:bundle")
@@ -360,7 +360,7 @@ def trusting(world: World, authority: AnAuthority, tmp_path: Path) -> tuple[AnAu
 def test_roots_of_others_are_trusted_everywhere(
     world: World, trusting: tuple[AnAuthority, OutsideCA], tmp_path: Path
 ) -> None:
-    """In Secrets, ConfigMaps and the ClusterTrustBundle, without what else the text says; until the spec drops them."""
+    """Secrets, ConfigMaps and the ClusterTrustBundle have them alone, until the spec drops them."""
     authority, other = trusting
     wanted = _wait_written(authority)
     wait_until(lambda: _trust_bundle(authority).get("trustBundle") == wanted, "it is the ClusterTrustBundle")

@@ -25,7 +25,7 @@ def _now() -> datetime:
 def test_an_object_that_its_taker_stumbles_over_costs_itself_alone(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Listed and watched: it is counted, and its neighbours are taken in."""
+    """It is counted, be it listed or watched, and its neighbours are taken in."""
     marked = f"test-{secrets.token_hex(3)}"
     admin = client.admin(cluster)
 

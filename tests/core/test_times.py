@@ -28,7 +28,7 @@ CA_LIFE = Validity(not_before=NOW - 2 * MINUTE, not_after=NOW + 10 * HOUR)
     ],
 )
 def test_durations_are_read(text: str, duration: timedelta) -> None:
-    """Hours, minutes and seconds, each at most once and in this order."""
+    """A duration has hours, minutes and seconds, each at most once and in this order."""
     assert duration == times.parse_duration(text)
 
 
@@ -93,7 +93,7 @@ def test_moments_are_written_in_utc_without_fractions() -> None:
     ],
 )
 def test_validity(duration: timedelta, within: Validity | None, life: Validity) -> None:
-    """Backdated by five minutes, counted from now, and never beyond the CA's on either side."""
+    """A certificate is backdated by five minutes, counts from now, and never reaches beyond the CA on either side."""
     assert life == times.validity(NOW, duration, within=within)
 
 
@@ -182,7 +182,7 @@ def test_a_renewal_must_gain_a_tenth_of_the_duration(gain: timedelta, *, is_enou
 
 
 def test_turns_come_once_a_period_at_a_moment_of_their_own() -> None:
-    """Whenever one asks, so that a restart moves none."""
+    """The moment does not depend on when one asks, so that a restart moves none."""
     turns = {times.last_sweep_slot(NOW + minute * MINUTE, every=DAY, of="a") for minute in range(0, 24 * 60, 10)}
     others = {times.last_sweep_slot(NOW, every=DAY, of=f"uid-{number}") for number in range(100)}
 
@@ -202,10 +202,10 @@ def test_turns_come_once_a_period_at_a_moment_of_their_own() -> None:
     ],
 )
 def test_since_when_a_write_counts(since: datetime | None, expected: datetime | None) -> None:
-    """Never from before it was made."""
+    """It never counts from before it was made."""
     assert expected == times.landed(since, NOW)
 
 
 def test_a_renewal_presses_two_thirds_into_its_time() -> None:
-    """Between the moment at which it was due and the end."""
+    """Its time is that between the moment at which it was due and the end."""
     assert NOW + 2 * HOUR == times.pressing(NOW, NOW + 3 * HOUR)

@@ -25,7 +25,7 @@ def test_durations_are_read_as_they_were_written(whole_seconds: int) -> None:
 @examples(100)
 @given(moments, fractions)
 def test_moments_are_read_as_they_were_written(moment: datetime, fraction: timedelta) -> None:
-    """But for fractions of a second."""
+    """Fractions of a second are lost."""
     assert moment == times.from_rfc3339(times.rfc3339(moment + fraction))
 
 
@@ -34,7 +34,7 @@ def test_moments_are_read_as_they_were_written(moment: datetime, fraction: timed
 def test_no_validity_reaches_beyond_that_of_the_ca(
     now: datetime, fraction: timedelta, duration: timedelta, begun: int, left: int
 ) -> None:
-    """On either side, and in whole seconds."""
+    """Both ends keep within it, in whole seconds."""
     within = Validity(not_before=now - begun * SECOND, not_after=now + left * SECOND)
     life = times.validity(now + fraction, duration, within=within)
 
@@ -47,7 +47,7 @@ def test_no_validity_reaches_beyond_that_of_the_ca(
 @examples(150)
 @given(moments, durations, st.data(), st.text(max_size=40))
 def test_a_renewal_lies_within_life(now: datetime, duration: timedelta, data: st.DataObject, uid: str) -> None:
-    """After a tenth of it, and before its end, whatever is asked for."""
+    """It is after a tenth of it and before its end, whatever is asked for."""
     renew_before = data.draw(st.integers(1, int(duration.total_seconds()) - 1)) * SECOND
     life = times.validity(now, duration)
     due = times.renewal_time(life, duration=duration, renew_before=renew_before, uid=uid)
@@ -59,7 +59,7 @@ def test_a_renewal_lies_within_life(now: datetime, duration: timedelta, data: st
 @examples(150)
 @given(durations, st.integers(0, 168 * 3600), st.integers(1, 168 * 3600), st.text(max_size=40))
 def test_a_leaf_is_not_renewed_before_it_is_valid(duration: timedelta, left: int, before: int, uid: str) -> None:
-    """Also when its CA's end cuts it short."""
+    """This holds also when its CA's end cuts it short."""
     ca = Validity(not_before=NOW - DAY, not_after=NOW + left * SECOND)
     life = times.validity(NOW, duration, within=ca)
     due = times.renewal_time(life, duration=duration, renew_before=before * SECOND, uid=uid)

@@ -16,7 +16,7 @@ GONE_FOR = 12
 
 
 def test_what_happens_while_a_watch_is_cut_is_seen_afterwards(scene: Scene) -> None:
-    """A deleted Secret and a new identity, both while no watch ran."""
+    """A deleted Secret is mended and a new identity issued, though no watch ran."""
     world = scene.world()
     prepared(world)
     serial = world.serial("orders")
@@ -29,7 +29,7 @@ def test_what_happens_while_a_watch_is_cut_is_seen_afterwards(scene: Scene) -> N
 
 
 def test_an_operator_whose_first_lists_are_cut_sees_everything(scene: Scene) -> None:
-    """Ten identities, watches cut time and again while the operator starts."""
+    """Ten identities become ready, though watches are cut time and again while the operator starts."""
     world = scene.world()
     prepared(world)
     names = [f"identity-{number}" for number in range(10)]
@@ -44,7 +44,7 @@ def test_an_operator_whose_first_lists_are_cut_sees_everything(scene: Scene) -> 
 
 
 def test_refused_writes_are_tried_again(scene: Scene) -> None:
-    """A conflict, an error of the server and one of too many requests, on the Secret and on the status."""
+    """The API server answers with a conflict, an error, and too many requests, for the Secret and the status."""
     world = scene.world()
     prepared(world)
     for status, reason in ((409, "Conflict"), (500, "InternalError"), (429, "TooManyRequests")):
@@ -114,7 +114,7 @@ def test_a_namespace_that_is_gone_before_its_watch_says_so_is_no_programming_err
 
 
 def test_an_api_server_without_clustertrustbundles_is_served_all_the_same(scene: Scene) -> None:
-    """None is waited for, nor written."""
+    """The operator neither waits for a ClusterTrustBundle nor writes one."""
     world = scene.world()
     assert scene.operator.stop()
     scene.proxy.answer("GET", "/clustertrustbundles", status=404, reason="NotFound", times=1000)

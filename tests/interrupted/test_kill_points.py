@@ -77,7 +77,7 @@ POINTS = [
 def test_killed_at_a_write_it_ends_the_same(
     scene: Scene, tmp_path: Path, before: Act, act: Act, number: int, *, after: bool
 ) -> None:
-    """Ready in the end, with one CA of each number, files that verify, and nothing left to do."""
+    """All is ready in the end, with one CA of each number, files that verify, and nothing left to do."""
     world = scene.world()
     before(world)
     scene.proxy.count(world.namespace)

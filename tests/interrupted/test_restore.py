@@ -52,7 +52,7 @@ def seen(scene: Scene) -> int:
 
 
 def test_everything_is_served_and_nothing_forgotten(scene: Scene, backup: Backup) -> None:
-    """What came, went and changed since the backup; a root that was replaced since then is not made a second time."""
+    """All that came, went and changed since the backup is; a root of since then is not made a second time."""
     world = scene.world()
     authority = AnAuthority(world=world, name=world.namespace)
     authority.apply(leaf={"minDuration": "1m"})

@@ -24,7 +24,7 @@ from support.scenes import Scene
 
 
 def test_1_two_operators_that_do_the_same_spoil_nothing(scene: Scene, tmp_path: Path) -> None:
-    """As for a moment when one takes over from another: who writes what is old is refused."""
+    """Two run for a moment when one takes over from another; who writes what is old is refused."""
     log = tmp_path / "second.log"
     second = Operator(cluster=scene.cluster, log=log, kubeconfig=scene.proxy.kubeconfig, name="second")
     with runs.running(scene, tmp_path) as run:

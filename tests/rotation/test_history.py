@@ -32,7 +32,7 @@ GOOD = [
 
 
 def test_a_rotation_as_it_should_be_passes() -> None:
-    """Published, soaked, signed, soaked, retired."""
+    """The rotation is published, soaked, signed, soaked and retired."""
     assert [] == violations(GOOD, TERMS)
 
 
@@ -83,12 +83,12 @@ BAD = [
 
 @pytest.mark.parametrize(("seen", "expected"), BAD)
 def test_what_must_never_be_is_found(seen: list[Seen], expected: str) -> None:
-    """Each by its own words."""
+    """Each fault is found by its own words."""
     assert any(expected in told for told in violations(seen, TERMS))
 
 
 def test_under_after_expiry_a_certificate_counts_until_it_ends() -> None:
-    """Replaced or not."""
+    """It counts whether it is replaced or not."""
     assert any("lacked root aaaaaa" in told for told in violations(GOOD, Terms(soak_s=10, outlives=True)))
 
 

@@ -12,7 +12,7 @@ from support.scenes import Scene
 
 
 def test_renewals_are_not_noticed(scene: Scene, tmp_path: Path) -> None:
-    """Certificates of a minute, of which each is renewed several times."""
+    """Certificates of a minute are renewed several times each."""
     identity = {"duration": "1m", "renewBefore": "54s"}
     with runs.running(scene, tmp_path, identity=identity) as run:
         serials = {name: run.world.serial(name) for name in runs.FEW}
@@ -24,7 +24,7 @@ def test_renewals_are_not_noticed(scene: Scene, tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.further
 def test_an_issuing_ca_at_half_its_life_is_replaced_unnoticed(scene: Scene, tmp_path: Path) -> None:
-    """Two minutes long, so that it happens within one; no bundle changes."""
+    """Its life is two minutes, so that half of it is one; no bundle changes."""
     with runs.running(scene, tmp_path, issuing={"duration": "2m"}, leaf=runs.MINUTES) as run:
         run.wait_issued_by("issuing 2")
         run.judge()
@@ -44,7 +44,7 @@ def test_an_issuing_ca_is_replaced_by_order_unnoticed(scene: Scene, tmp_path: Pa
 
 @pytest.mark.further
 def test_a_lost_issuing_ca_is_replaced_unnoticed(scene: Scene, tmp_path: Path) -> None:
-    """By itself, under the same root."""
+    """The operator makes the new one by itself, under the same root."""
     with runs.running(scene, tmp_path) as run:
         run.authority.system("delete", "secret", f"mutualtls-ca.{run.authority.name}.issuing.1")
         wait_until(lambda: run.authority.states().get("issuing 2") == "Active", "another issuing CA signs")

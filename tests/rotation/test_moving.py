@@ -27,7 +27,7 @@ ROOTS = "old-roots"
 
 
 def test_workloads_move_over_from_another_ca(scene: Scene, tmp_path: Path) -> None:
-    """Trust first, one workload at a time; then certificates, one at a time; then the old root goes."""
+    """Trust moves first, one workload at a time; then certificates do; then the old root goes."""
     other = outside.make("cert-manager")
     with runs.running(scene, tmp_path, names=()) as run:
         here = run.world.namespace

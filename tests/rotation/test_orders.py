@@ -41,7 +41,7 @@ def test_another_root_has_to_wait(scene: Scene, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("phase", [pytest.param("Publishing", marks=pytest.mark.further), "Signing"])
 def test_an_issuing_ca_is_replaced_in_a_phase(scene: Scene, tmp_path: Path, phase: str) -> None:
-    """By order, or because its key was lost: under the root that signs."""
+    """An order or a lost key makes another one, under the root that signs."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
         run.rotate()
         if phase == "Signing":
@@ -58,7 +58,7 @@ def test_an_issuing_ca_is_replaced_in_a_phase(scene: Scene, tmp_path: Path, phas
 
 
 def test_a_stolen_incoming_root_goes_again(scene: Scene, tmp_path: Path) -> None:
-    """By itself, and its certificates with it."""
+    """It goes by itself, and its certificates with it."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
         run.rotate()
         run.approve("Signing")
@@ -70,7 +70,7 @@ def test_a_stolen_incoming_root_goes_again(scene: Scene, tmp_path: Path) -> None
 
 @pytest.mark.further
 def test_orders_that_stay_are_obeyed_once(scene: Scene, tmp_path: Path) -> None:
-    """All of them, as in Git, over two rotations and a start of the operator."""
+    """All stay, as in Git, over two rotations and a start of the operator."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
         run.rotate()
         run.approve("Signing")

@@ -19,7 +19,7 @@ _UNKNOWN_CA = "unable to get local issuer certificate"
 
 
 def test_a_root_is_replaced_unnoticed(scene: Scene, tmp_path: Path) -> None:
-    """By order, AfterReplacement; a certificate of the old CA, though far from its end, is refused afterwards."""
+    """Under AfterReplacement, a certificate of the old CA is refused afterwards, though far from its end."""
     with runs.running(scene, tmp_path, names=runs.MANY) as run:
         old = mounts.update(tmp_path / "old", run.world.files("orders-mtls"))
         run.rotate()
@@ -31,7 +31,7 @@ def test_a_root_is_replaced_unnoticed(scene: Scene, tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_a_root_is_replaced_after_its_last_certificate_has_ended(scene: Scene, tmp_path: Path) -> None:
-    """AfterExpiry, with certificates of a minute: none is taken back, each is renewed when its time comes."""
+    """AfterExpiry takes none of these certificates of a minute back; each is renewed when its time comes."""
     with runs.running(scene, tmp_path, leaf=runs.MINUTES, rotation={"retire": "AfterExpiry"}) as run:
         old = mounts.update(tmp_path / "old", run.world.files("orders-mtls"))
         run.rotate()
@@ -93,7 +93,7 @@ def test_a_stolen_key_is_out_of_trust_unnoticed(scene: Scene, tmp_path: Path, ca
 
 @pytest.mark.further
 def test_a_stolen_key_is_out_of_trust_in_time(scene: Scene, tmp_path: Path) -> None:
-    """By the moment that the order names, though a Secret cannot be brought up to date and would be waited for."""
+    """It goes at the moment that the order names, though a Secret cannot be brought up to date."""
     with runs.running(scene, tmp_path, rotation={"laggardTimeout": "10m"}) as run:
         run.leave_behind("left")
         by = datetime.now(UTC) + timedelta(seconds=40)

@@ -31,7 +31,7 @@ def test_2_at_the_time_of_a_stolen_key_the_root_goes_after_its_certificates(scen
 
 
 def test_3_a_late_bundle_lands_after_the_ledger_was_rebuilt(scene: Scene, tmp_path: Path) -> None:
-    """Of somebody who was about to take the old root out: all bundles held both, so the new root signs all the same."""
+    """Somebody was about to take the old root out; all bundles held both, so that the new root signs."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
         run.rotate()
         run.approve("Signing")
@@ -189,7 +189,7 @@ def test_13_a_key_on_its_way_out_is_not_missed(scene: Scene, tmp_path: Path) -> 
 
 @pytest.mark.further
 def test_13_an_incoming_key_that_is_lost_unused_is_withdrawn(scene: Scene, tmp_path: Path) -> None:
-    """By itself."""
+    """The operator withdraws it by itself."""
     with runs.running(scene, tmp_path, rotation={"approval": "Manual"}) as run:
         run.rotate()
         run.wait_trusted_by("root 2", *runs.FEW)

@@ -147,7 +147,7 @@ def test_who_gets_no_certificate_still_gets_the_bundle(scene: Scene, tmp_path: P
 @pytest.mark.long
 @pytest.mark.further
 def test_an_expired_identity_holds_nothing_up(scene: Scene, tmp_path: Path) -> None:
-    """Suspended until its certificate had ended; when it goes on it gets one, and its consumer is back."""
+    """It was suspended until its certificate had ended; when it goes on, its consumer is back."""
     with runs.running(scene, tmp_path) as run:
         run.join("expired", duration="1m")
         run.apply("expired", duration="1m", suspend=True)

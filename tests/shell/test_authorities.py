@@ -190,7 +190,7 @@ def test_what_has_not_changed_is_not_told_again(shell: Shell) -> None:
 
 
 def test_another_spec_is_another_offer(shell: Shell) -> None:
-    """Also where no CA changes."""
+    """It is another one also where no CA changes."""
     shell.look()
     shell.apply(generation=2, leaf={"duration": "2h"})
     shell.look()
@@ -251,7 +251,7 @@ def test_an_authority_of_another_operator_offers_nothing_to_sign(shell: Shell) -
 
 
 def test_the_ledger_covers_a_leaf_before_its_ca_is_handed_out(shell: Shell) -> None:
-    """By a tenth more, so that one write serves many."""
+    """It covers a tenth more, so that one write serves many."""
     shell.look()
     ca = run(shell.offers.ca_for("default", not_after=NOW + 100 * MINUTE))
     written = shell.server.objects[LEDGER]["metadata"]["resourceVersion"]
@@ -292,7 +292,7 @@ def test_no_ca_is_handed_out_over_the_ledger_of_somebody_else(shell: Shell) -> N
 
 
 def test_a_ledger_that_cannot_be_written_is_tried_by_the_authority_itself(shell: Shell) -> None:
-    """Once for all identities; it signs nothing until the ledger covers what was asked for, and says so."""
+    """It tries once for all identities, signs nothing until the ledger covers the leaf, and says so."""
     shell.look()
     shell.server.refused[LEDGER] = QUOTA
     assert Reason.STATE_NOT_WRITABLE is refused(shell)
@@ -314,7 +314,7 @@ def test_a_ledger_that_cannot_be_written_is_tried_by_the_authority_itself(shell:
 
 
 def test_what_is_known_of_cas_is_remembered(shell: Shell) -> None:
-    """By the uid of their authority: should the cluster be put back to a backup, the name may be another's."""
+    """The key is the uid of the authority, as its name may be another's in a cluster put back to a backup."""
     shell.look()
     remembered = shell.reconciler.remembered()
 

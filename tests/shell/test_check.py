@@ -142,7 +142,7 @@ def test_an_authority_without_faults_is_told() -> None:
 
 
 def test_all_kinds_of_faults_are_told_at_once() -> None:
-    """Types, values, unknown fields, bounds, and the operator's judgement of the rest."""
+    """The list has types, values, unknown fields, bounds, and the operator's judgement of the rest."""
     asked = {
         "usages": ["server auth", "email protection"],
         "dnsName": ["a.example.com"],
@@ -186,7 +186,7 @@ def test_all_kinds_of_faults_are_told_at_once() -> None:
 
 
 def test_all_faults_of_an_authority_are_told_at_once() -> None:
-    """Those of permits and those over several fields with the rest; and its identities say whose fault it is."""
+    """Faults of permits and over several fields come with the rest; its identities say whose fault it is."""
     wrong = an_authority(
         leaf={"maxDuration": "20h", "algorithm": ["RSA"]},
         rotation={"soak": "1d", "retire": "Now"},

@@ -133,7 +133,7 @@ def test_an_alarm_wakes_as_many_workers_as_there_are_keys() -> None:
 
 
 def test_a_key_that_fails_waits_longer_every_time() -> None:
-    """Up to a limit, which is minutes and not hours."""
+    """The delay grows up to a limit, which is minutes and not hours."""
 
     async def scene(agenda: Agenda, clock: Clock) -> None:
         agenda.put(A)

@@ -68,14 +68,14 @@ def names(events: list[dict[str, Any]]) -> list[str]:
 
 
 def test_echoes_are_dropped() -> None:
-    """Deletions never."""
+    """Deletions are never dropped."""
     kopf = Kopf()
 
     assert ["a", "known"] == names(kopf.sees(event("a"), event("known"), event("known", type_="DELETED")))
 
 
 def test_what_cannot_be_read_is_passed_over() -> None:
-    """Counted, and named; its neighbours come through."""
+    """It is counted and named; its neighbours come through."""
     kopf = Kopf()
     nested = "[" * 500 + "]" * 500
 

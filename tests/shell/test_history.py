@@ -49,7 +49,7 @@ THREE = (NOW, NOW + MINUTE, NOW + 2 * MINUTE)
     ],
 )
 def test_three_mends_within_the_window_are_a_contest(moments: tuple[datetime, ...], *, is_contest: bool) -> None:
-    """Looked at two minutes from now."""
+    """The Secret is looked at two minutes from now."""
     assert is_contest is (contest(mended(*moments), now=THREE[2]) is not None)
 
 
@@ -61,7 +61,7 @@ def test_a_contest_says_who_how_often_and_until_when() -> None:
 
 
 def test_all_who_took_part_are_named() -> None:
-    """Once each, in order."""
+    """Each is named once, in order."""
     repairs = Repairs(WINDOW)
     for who in ("kubectl", "argo", "kubectl"):
         repairs.note(ORDERS, VERSION, who, NOW)
@@ -85,7 +85,7 @@ def test_a_contest_is_over_when_its_window_is(now: datetime, *, is_contest: bool
 
 
 def test_a_contest_that_goes_on_is_one_again_after_one_mend() -> None:
-    """As long as two earlier ones are within the window."""
+    """One is enough as long as two earlier mends are within the window."""
     repairs = mended(*THREE)
     over = NOW + WINDOW
     repairs.note(ORDERS, VERSION, "helm", over)
@@ -144,7 +144,7 @@ def waiting(*ends: int) -> ReissuePacer[str]:
 
 
 def test_turns_come_at_a_pace() -> None:
-    """So many a second, and nobody's but who waits."""
+    """There are so many a second, and only who waits has one."""
     pacer = waiting(*range(100))
 
     assert [0, 25, 25, 50, 0] == [
@@ -154,7 +154,7 @@ def test_turns_come_at_a_pace() -> None:
 
 
 def test_whose_leaf_ends_soonest_comes_first() -> None:
-    """Whoever asked before, also where others wait already."""
+    """It does not matter who asked before, or who waits already."""
     pacer = waiting(3, 1, 2)
     first = pacer.release(NOW + SECOND, per_second=1)
     pacer.may_start("0", NOW, NOW + SECOND)
@@ -164,7 +164,7 @@ def test_whose_leaf_ends_soonest_comes_first() -> None:
 
 
 def test_a_turn_is_had_until_it_is_done() -> None:
-    """So that what fails can be tried again; who then comes again waits again."""
+    """What fails can then be tried again; who comes again waits again."""
     pacer = waiting(1)
     pacer.release(NOW + SECOND, per_second=1)
 
@@ -183,7 +183,7 @@ def test_who_needs_no_turn_any_more_takes_none() -> None:
 
 
 def test_who_comes_again_for_another_leaf_stands_where_that_one_ends() -> None:
-    """Not where the one before did."""
+    """The end of the leaf before does not count."""
     pacer = waiting(1, 2)
     pacer.done("1")
     pacer.may_start("1", NOW + 3 * MINUTE, NOW)
@@ -246,7 +246,7 @@ def test_another_reason_or_identity_is_said_at_once() -> None:
 
 
 def test_what_comes_and_goes_leaves_nothing() -> None:
-    """Whether it is said to be gone, or long ago."""
+    """Nothing is left of what is said to be gone, or was here long ago."""
     repairs, said, pacer = Repairs(WINDOW), Said(WINDOW), waiting(0)
     for number in range(9000):
         key = ObjectKey("shop", str(number))

@@ -47,7 +47,7 @@ def test_the_loop_goes_on_while_a_slow_key_is_made() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
 @pytest.mark.parametrize(("kind", "lower_by"), [(P256, 0), (RSA, 5), (LARGE, 10)], ids=str)
 def test_what_takes_long_gives_way(monkeypatch: pytest.MonkeyPatch, kind: KeyType, lower_by: int) -> None:
-    """Large keys to small ones, both to everything else; the priority of nobody else changes."""
+    """Large keys give way to small ones, both to everything else; the priority of nobody else changes."""
     found: list[int] = []
     generate = keys.generate
 

@@ -70,7 +70,7 @@ def test_what_a_rotation_waits_for_and_what_it_does_not_is_counted() -> None:
 
 
 def test_what_is_refused_left_alone_and_left_behind_is_counted() -> None:
-    """By namespace or authority, so that an alert says whose trouble it is."""
+    """Metrics count by namespace or authority, so that an alert says whose trouble it is."""
     store, trouble = with_authority(AuthorityStatus()), Trouble()
     trouble.count("secrets", 403)
     store.identities.note(identity_body() | {"status": {"conditions": [_not_writable()]}})

@@ -208,7 +208,7 @@ def test_a_line_that_is_no_event_is_passed_over(line: str) -> None:
 
 
 def test_kopf_sees_no_more_than_handlers_need() -> None:
-    """No managedFields, no owners, of the annotations ours."""
+    """It sees no managedFields, no owners, and of the annotations ours alone."""
     annotations = {"mutualtls.dev/reissue": "1", "other": "x", "mutualtls.dev/long": "x" * 20_000}
     line = event("a", compact(MANAGED), annotations=annotations, ownerReferences=[{"uid": "1"}])
     (seen,) = asyncio.run(_all(streams.events_without_proof(Content(line.encode(), 65536))))

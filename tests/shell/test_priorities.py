@@ -13,7 +13,7 @@ from support.builders import HOUR, NOW, SECOND
 
 
 def test_what_is_due_is_taken_by_priority() -> None:
-    """First issuances before renewals before what only changed with many others."""
+    """First issuances come before renewals, and those before what only changed with many others."""
 
     async def scene(agenda: Agenda, _: Clock) -> None:
         for key, priority in ((A, Priority.REISSUE), (B, Priority.RENEWAL), (C, Priority.FIRST)):
@@ -131,7 +131,7 @@ def test_what_becomes_urgent_while_it_waits_moves_up() -> None:
 
 
 def test_what_becomes_urgent_is_taken_once() -> None:
-    """Also where it was taken before."""
+    """This holds also where it was taken before."""
 
     async def scene(agenda: Agenda, clock: Clock) -> None:
         agenda.put(*of("late", 0), priority=Priority.RENEWAL)

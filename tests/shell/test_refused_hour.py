@@ -232,7 +232,7 @@ def test_ready_turns_false_at_the_second_at_which_the_files_end(
 
 
 def test_a_policy_that_says_something_else_each_time_fills_no_log() -> None:
-    """At most one status in five minutes."""
+    """There is at most one status in five minutes."""
     server = Server()
     server.refuse = chatter
     hour(server)
@@ -244,7 +244,7 @@ def test_a_policy_that_says_something_else_each_time_fills_no_log() -> None:
 
 
 def test_it_follows_when_the_writes_are_taken_again() -> None:
-    """Within five minutes, and says so."""
+    """The identity follows within five minutes, and says so."""
     server = Server()
     server.refuse = policy
 

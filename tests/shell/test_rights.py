@@ -29,7 +29,7 @@ from mutualtls.kube import rights
     ],
 )
 def test_a_request_is_told_as_a_review_asks(method: str, path: str, expected: str) -> None:
-    """Verb, resource, name, namespace."""
+    """A review asks by verb, resource, name and namespace."""
     found = rights.attributes(method, path)
     what = "/".join(filter(None, (found["group"], found["version"], found["resource"])))
     more = [found.get("name"), found.get("subresource"), f"in {found['namespace']}" if "namespace" in found else None]

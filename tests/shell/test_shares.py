@@ -57,7 +57,7 @@ def test_a_moment_that_was_given_is_kept() -> None:
 
 
 def test_a_burst_is_there_again_after_its_window() -> None:
-    """The whole of it."""
+    """The whole of it is there."""
     of = shares()
     drawn(of, BURST)
 
@@ -76,7 +76,7 @@ def test_a_clock_that_was_ahead_delays_nobody_for_long() -> None:
 
 
 def test_a_namespace_may_have_two_changes_of_each_identity() -> None:
-    """All made and all changed, and then one after the other."""
+    """All may be made and all changed at once; further changes come one after the other."""
     of = shares()
     for number in range(100):
         assert 2 == drawn(of, 2, key=ObjectKey("shop", str(number)), in_namespace=100)
@@ -142,7 +142,7 @@ def test_an_identity_is_edited_twenty_times_in_a_minute() -> None:
 
 
 def test_a_spec_that_flaps_is_followed_a_few_times_a_minute() -> None:
-    """Sixteen of them, twice a second each, for five minutes."""
+    """Sixteen specs flap twice a second each, for five minutes."""
     of = by_default()
     granted = Counter[int]()
     for second in range(5 * 60):
@@ -227,7 +227,7 @@ def test_who_is_told_and_does_not_want_it_any_more_leaves_it_to_the_next() -> No
 
 
 def test_who_leaves_the_line_is_not_told() -> None:
-    """Nor stands in anybody's way."""
+    """Nobody else waits for it either."""
     slots = SlowKeySlots(1)
     for name in "abc":
         slots.acquire(of_n(name), NOW)
@@ -236,7 +236,7 @@ def test_who_leaves_the_line_is_not_told() -> None:
 
 
 def test_namespaces_take_turns() -> None:
-    """However many stand in line for one of them."""
+    """It does not matter how many stand in line for one of them."""
     slots = SlowKeySlots(1)
     slots.acquire(ObjectKey("mallory", "0"), NOW)
     for number in range(1, 300):
@@ -272,7 +272,7 @@ def test_who_is_urgent_comes_first() -> None:
 
 
 def test_since_when_somebody_waits_is_known() -> None:
-    """However often they ask."""
+    """Asking again does not change it."""
     slots = SlowKeySlots(1)
     for seconds in range(3):
         slots.acquire(of_n("a"), NOW)
@@ -284,7 +284,7 @@ def test_since_when_somebody_waits_is_known() -> None:
 
 
 def test_places_keep_nothing_of_who_came_and_went() -> None:
-    """Whether they had a place, waited for one, or were told."""
+    """Nothing is kept of who had a place, waited for one, or was told."""
     slots = SlowKeySlots(2, one_a_namespace=True)
     for number in range(9000):
         slots.acquire(ObjectKey(str(number % 7), str(number)), NOW, is_urgent=bool(number % 2))
@@ -305,7 +305,7 @@ def test_places_are_never_more_and_never_idle(
     one_a_namespace: bool,  # noqa: FBT001 - drawn
     steps: list[tuple[str, int]],
 ) -> None:
-    """Whatever happens: no more are held than there are, and none is free that somebody waits for and may have."""
+    """No more are held than there are, and none is free that somebody waits for and may have."""
     slots = SlowKeySlots(most, one_a_namespace=one_a_namespace)
     having: set[ObjectKey] = set()
     waiting: set[ObjectKey] = set()

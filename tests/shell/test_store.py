@@ -91,7 +91,7 @@ OTHERS = IdentityStatus(observed_generation=7)
 def test_what_the_watch_brought_meanwhile_counts_more(
     known: dict[str, Any] | None, status: IdentityStatus | None
 ) -> None:
-    """Than a status that is about to be written, or is taken back."""
+    """It counts more than a status that is about to be written, or is taken back."""
     store = with_identity(5)
     identity = store.identities[KEY]
     if known:
@@ -124,7 +124,7 @@ def test_a_status_of_somebody_else_is_news() -> None:
 
 
 def test_a_change_of_what_does_not_matter_is_no_news() -> None:
-    """Such as a label; but its version is known then."""
+    """A label is no news; but its version is known then."""
     store = with_identity(5)
     body = merged(identity_body(version=6), {"metadata": {"labels": {"team": "a"}}})
 
@@ -210,7 +210,7 @@ def test_a_late_deletion_does_not_touch_a_successor() -> None:
 
 
 def test_identities_are_found_by_what_they_depend_on() -> None:
-    """Authority, namespace, Secret."""
+    """They are found by authority, namespace and Secret."""
     store = with_identity(authority="prod")
     store.identities.note(identity_body("payments", "shop", secret={"name": "orders-mtls"}))
     store.identities.note(identity_body("orders", "bank", authority="prod"))
@@ -290,7 +290,7 @@ def test_a_password_is_told_by_its_label(marked: dict[str, str], *, is_password:
 
 
 def test_nothing_is_kept_of_what_comes_and_goes() -> None:
-    """Identities, their Secrets and passwords, and copies of bundles, in namespaces that stay."""
+    """Identities, their Secrets and passwords, and copies of bundles go, while their namespaces stay."""
     store = Store()
     for number in range(200):
         name, key = f"come-{number}", ObjectKey("shop", f"come-{number}")

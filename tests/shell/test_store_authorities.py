@@ -95,7 +95,7 @@ def test_an_authority_that_is_gone_is_forgotten_unless_another_has_come() -> Non
     ],
 )
 def test_a_namespace_is_news_when_decisions_depend_on_it(metadata: dict[str, Any], *, is_news: bool) -> None:
-    """Labels, and whether it ends."""
+    """Decisions depend on its labels, and on whether it ends."""
     store = Store()
     store.note_namespace({"name": "shop", "labels": {"a": "1"}})
 

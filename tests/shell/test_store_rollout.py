@@ -94,7 +94,7 @@ def test_what_is_waited_for_comes_from_identities() -> None:
 
 
 def test_what_no_identity_has_is_named_as_skipped() -> None:
-    """A mirror's copy, one beside it, and a Secret that its identity records no more. It is waited for nowhere."""
+    """Two copies and a Secret that its identity records no more are waited for nowhere."""
     store = Store()
     ca = ObjectKey("mutualtls-system", labels.ca_secret_name("default", "root", 1))
     there = (ObjectKey("bank", "orders-mtls"), ObjectKey("shop", "orders-backup"), ObjectKey("shop", "former"))

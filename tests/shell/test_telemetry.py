@@ -15,7 +15,7 @@ from mutualtls.process.telemetry import LogFormat
 
 @pytest.mark.parametrize("log_format", list(LogFormat))
 def test_fields_are_cut(log_format: LogFormat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long texts, long lists, and long texts in lists; what is short is as it was."""
+    """Long texts and long lists are cut; what is short is as it was."""
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
     telemetry.configure(log_format, level=logging.INFO)
@@ -43,7 +43,7 @@ def test_text_lines_are_read_as_logfmt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("log_format", list(LogFormat))
 def test_a_key_is_logged_as_people_write_it(log_format: LogFormat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By itself and in a list."""
+    """It is so by itself and in a list."""
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
     telemetry.configure(log_format, level=logging.INFO)

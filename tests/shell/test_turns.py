@@ -118,7 +118,7 @@ put_or_take = st.one_of(
 @given(st.lists(put_or_take, max_size=120))
 @settings(deadline=None)
 def test_no_namespace_waits_for_more_than_one_turn_of_each_other(steps: list[tuple[str, int, Priority] | None]) -> None:
-    """Within a priority, whatever comes in meanwhile; and what is more urgent is always taken first."""
+    """This holds within a priority, whatever comes in meanwhile; what is more urgent is taken first."""
 
     async def scene(agenda: Agenda, _: Clock) -> None:
         waiting: dict[Key, Priority] = {}

@@ -20,7 +20,7 @@ class Told:
 
 
 def test_a_list_below_a_version_that_was_answered_before_tells() -> None:
-    """Once: from then on what is answered counts."""
+    """It tells once, as from then on that version counts."""
     told = Told("12", "9")
     told.versions.compare("secrets", "11", before=told.versions.known("secrets"))
     told.versions.compare("secrets", "11", before=told.versions.known("secrets"))

@@ -125,7 +125,7 @@ def test_any_managed_fields_prove_nothing_at_worst(fields: Any) -> None:
 
 
 def test_what_is_kept_of_a_secret_is_bounded() -> None:
-    """Names that nobody has, and what others say of themselves."""
+    """Names that nobody has are bounded, and so is what others say of themselves."""
     long = "x" * 250_000
     annotations = {labels.IDENTITY_UID: long, labels.IDENTITY_NAME: long, labels.OWNED: f'{{"data":["{long}"]}}'}
     metadata = secret_of(observed(an_identity()))["metadata"] | {"annotations": annotations}

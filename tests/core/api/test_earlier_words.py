@@ -59,7 +59,7 @@ def decided(reason: Reason, message: str, *, is_ready: bool = False, is_stalled:
 @pytest.mark.parametrize("is_stalled", [True, False])
 @pytest.mark.parametrize("reason", list(Reason))
 def test_an_identity_at_rest_is_not_written(*, reason: Reason, is_ready: bool, is_stalled: bool) -> None:
-    """Whatever its reason; a change of its state, of its message or of its spec is written."""
+    """Its reason does not matter; a change of its state, of its message or of its spec is written."""
     said = before(FORMER.get(reason, reason), "why", is_ready=is_ready, is_stalled=is_stalled)
     flags = {"is_ready": is_ready, "is_stalled": is_stalled}
     other = Reason.ISSUED if reason is not Reason.ISSUED else Reason.SUSPENDED
@@ -190,7 +190,7 @@ REWORDED = [
 
 @pytest.mark.parametrize(("former", "now"), REWORDED)
 def test_what_is_only_reworded_is_not_written(former: str, now: str) -> None:
-    """Of a condition or of an order; another thing said is written."""
+    """Conditions and orders that say the same are not written; another thing said is."""
     said = before("InvalidSpec", f"x; {former}", is_ready=False, is_stalled=True)
 
     assert not is_written(said, decided(Reason.INVALID_SPEC, f"x; {now}", is_stalled=True))
@@ -206,7 +206,7 @@ def test_every_former_wording_is_tested() -> None:
 
 
 def test_what_is_quoted_is_never_taken_for_a_former_wording() -> None:
-    """Such as the words of an admission policy: they would be written at every look."""
+    """The words of an admission policy would else be written at every look."""
     said = before("SecretNotWritable", "denied: names, by comma", is_ready=False, is_stalled=True)
     new = decided(Reason.SECRET_NOT_WRITABLE, "denied: names, by comma", is_stalled=True)
 
@@ -271,7 +271,7 @@ def as_formerly(new: AuthorityStatus) -> AuthorityStatus:
 
 @pytest.mark.parametrize("step", [SIGNS, Sign(ca=SIGNS.ca, lost="root 1"), *HOLDS], ids=str)
 def test_an_authority_at_rest_is_not_written(step: Sign | Hold) -> None:
-    """Whether it signs or holds, and whatever for; what is another state is written, and so is another spec."""
+    """It may sign or hold, whatever for; another state is written, and so is another spec."""
     said = as_formerly(status_of(step))
     other = Hold(Reason.CLOCK_SKEW, "set it right")
 
@@ -287,7 +287,7 @@ def test_an_authority_at_rest_is_not_written(step: Sign | Hold) -> None:
 
 
 def test_what_came_to_the_description_of_a_ca_alone_is_not_written() -> None:
-    """Nor another order of CAs; another state of one is written."""
+    """Another order of CAs is not written either; another state of one is."""
     described = CAStatus(
         role=Role.ROOT, number=2, state=State.ACTIVE, fingerprint="b", key_id="b", not_after=LATER, certificate="b",
         subject="CN=b", serial_number="b", not_before=AT,

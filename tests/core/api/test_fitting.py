@@ -93,7 +93,7 @@ def bounds_broken(value: Any, schema: dict[str, Any], schemas: dict[str, Any], p
 
 @pytest.mark.parametrize("longest", LONGEST)
 def test_what_is_too_long_is_cut_to_what_the_schema_allows(longest: msgspec.Struct) -> None:
-    """Every text and every list of a status, at every depth, by the schema that the CRD is written from."""
+    """The schema that the CRD is written from bounds every text and list of a status, at every depth."""
     (schema,), schemas = msgspec.json.schema_components([type(longest)])
     assert bounds_broken(msgspec.to_builtins(longest), schema, schemas)
 
@@ -103,7 +103,7 @@ def test_what_is_too_long_is_cut_to_what_the_schema_allows(longest: msgspec.Stru
 
 
 def test_what_fits_is_left_as_it_is() -> None:
-    """Bounds included."""
+    """A text as long as its bound fits."""
     fits = IdentityStatus(secret_name="a" * 253, bundle="b" * 80)
 
     assert fits is fitting.fitted(fits)

@@ -201,7 +201,7 @@ def _condition(message: str, since: str) -> Condition:
     [(5 * MINUTE, "5 minutes"), (MINUTE, "1 minute"), (2 * SECOND, "2 seconds"), (2 * HOUR, "2 hours")],
 )
 def test_durations_in_words(duration: timedelta, expected: str) -> None:
-    """In the largest unit that fits."""
+    """A duration is said in the largest unit that fits."""
     assert expected == refusals.in_words(duration)
 
 
@@ -251,7 +251,7 @@ def test_trouble_is_forgotten() -> None:
 
 
 def test_refused_writes_are_counted() -> None:
-    """By resource and code."""
+    """The metric counts by resource and code."""
     trouble = Trouble()
     for _ in range(2):
         trouble.count("secrets", 403)

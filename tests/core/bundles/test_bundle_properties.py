@@ -31,7 +31,7 @@ some_roots = st.lists(st.integers(0, 5), max_size=8)
 @examples(100)
 @given(some_roots, st.randoms(use_true_random=False))
 def test_bundles_merge_in_any_order_to_the_same_bytes(chosen: list[int], random: Any) -> None:
-    """However often each root comes."""
+    """It does not matter how often each root comes."""
     pems = [roots()[number] for number in chosen]
     shuffled = [*pems, *pems]
     random.shuffle(shuffled)
@@ -44,7 +44,7 @@ def test_bundles_merge_in_any_order_to_the_same_bytes(chosen: list[int], random:
 @examples(100)
 @given(some_roots, some_roots)
 def test_merging_bundles_is_merging_their_roots(left: list[int], right: list[int]) -> None:
-    """Of bundles as of single roots, and once more changes nothing."""
+    """Bundles merge as single roots do, and merging once more changes nothing."""
     one, other = (bundle.merge(roots()[number] for number in chosen) for chosen in (left, right))
     both = bundle.merge(pem.decode() for pem in (one, other) if pem)
 
@@ -55,7 +55,7 @@ def test_merging_bundles_is_merging_their_roots(left: list[int], right: list[int
 @examples(50)
 @given(some_roots)
 def test_text_around_a_root_does_not_matter(chosen: list[int]) -> None:
-    """Comments and line ends of those who wrote it."""
+    """Comments and line ends of those who wrote it are left out."""
     pems = [roots()[number] for number in chosen]
     dressed = [f"# a root\r\n\r\n{pem}\n\n" for pem in pems]
 

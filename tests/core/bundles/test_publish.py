@@ -67,7 +67,7 @@ WANTED = [
 
 @pytest.mark.parametrize(("of", "expected"), WANTED)
 def test_which_copies_there_are_to_be(of: Authority, expected: list[ObjectKey]) -> None:
-    """None in a namespace that is being deleted, where none can be made."""
+    """A namespace that is being deleted takes none."""
     store = store_with(shop={"mesh": "yes"}, bank={}, ending={"mesh": "yes"})
 
     assert sorted(expected) == sorted(publish.wanted_copies(of, store.places))
@@ -94,7 +94,7 @@ def test_a_copy_in_a_namespace_that_is_being_deleted_is_kept_current() -> None:
 
 @KEYS
 def test_what_we_wrote_is_believed(key: ObjectKey) -> None:
-    """By its annotation."""
+    """Its annotation says what it holds."""
     found = publish.parse(written(key, HOUR_AGO), None, now=NOW)
 
     assert found.published is not None
@@ -236,7 +236,7 @@ def test_a_write_counts_from_when_it_has_landed(since: timedelta | None, expecte
 
 @KEYS
 def test_the_same_is_written_whole_and_as_a_patch(key: ObjectKey) -> None:
-    """But for the precondition, and what cannot change."""
+    """The two differ in the precondition and in what cannot change."""
     noted = Published(authority="default", bundle_hash="hash")
     whole = publish.manifest(key, asking(), PEM, noted)
     patch = publish.patch(key, asking(), PEM, noted, found=publish.parse(written(key), None, now=NOW))
@@ -385,7 +385,7 @@ def test_a_conflict_is_told_when_all_is_known() -> None:
 
 
 def test_fields_of_ours_may_be_in_several_entries() -> None:
-    """One for each version of the API, and one for each subresource."""
+    """There is an entry for each version of the API, and one for each subresource."""
     entries = [
         {"manager": labels.FIELD_MANAGER, "fieldsV1": {"f:data": {"f:a": {}}}},
         {"manager": "kubectl", "fieldsV1": {"f:data": {"f:b": {}}}},

@@ -52,7 +52,7 @@ def ledger_of(root_ends: datetime, ca_ends: datetime, root_until: datetime | Non
 def test_no_leaf_outlives_its_ca_nor_what_the_ledger_allows(
     left: int, more: int, duration: timedelta, fraction: timedelta, before_until: tuple[int | None, int | None]
 ) -> None:
-    """Whatever the ledger said before, after one write at most; and what it allowed it still allows."""
+    """This holds for any ledger after one write at most; what the ledger allowed it still allows."""
     ca_ends, root_ends = NOW + left * SECOND, NOW + (left + more) * SECOND
     limits = [
         None if until is None else min(NOW + until * SECOND, end)
@@ -81,7 +81,7 @@ def test_no_leaf_outlives_its_ca_nor_what_the_ledger_allows(
 @examples(30)
 @given(st.integers(1, 2160 * 3600), st.integers(600, 168 * 3600))
 def test_no_certificate_outlives_its_ca(age: int, duration: int) -> None:
-    """As it is signed, at any time of the CA's life."""
+    """A certificate that is signed at any time of the CA's life ends within it."""
     by = default_signer()
     now = by.issuing.validity.not_before + age * SECOND
     assume(now < by.issuing.validity.not_after - SECOND)

@@ -98,7 +98,7 @@ def test_a_tombstone_where_a_key_ought_to_be_is_a_lost_key() -> None:
 
 
 def test_both_keys_lost_holds_and_names_the_order() -> None:
-    """Word for word, to be copied."""
+    """The message has the order word for word, to be copied."""
     home = grown()
     home.lose(ROOT, ISSUING)
     step = home.next_step(authority())

@@ -65,7 +65,7 @@ def test_an_authority_without_a_ledger_is_preparing() -> None:
     ],
 )
 def test_whose_leaves_are_good(state: State, *, is_good: bool) -> None:
-    """Those of every CA that is not taken out."""
+    """Leaves are good of every CA that is not taken out."""
     by = default_signer()
     issuing = by.ledger.active(Role.ISSUING)
     if issuing is None:

@@ -53,7 +53,7 @@ def test_nothing_is_made_without_a_source() -> None:
 
 
 def test_an_outside_root_signs_an_issuing_ca() -> None:
-    """As one of the operator's does; its key is copied."""
+    """It signs as a root of the operator does; its key is copied."""
     made = outside(of_root())
 
     assert {ROOT: State.ACTIVE, ISSUING: State.ACTIVE} == states(made)
@@ -77,7 +77,7 @@ def test_an_outside_intermediate_signs_itself() -> None:
 
 @pytest.mark.parametrize(("root", "upper"), [(ENDING, LASTING), (LASTING, ENDING)], ids=["the root", "between"])
 def test_no_leaf_outlives_what_stands_above_its_ca(root: dict[str, Any], upper: dict[str, Any]) -> None:
-    """Which ends before the CA itself: leaves end with it, and then nothing is signed."""
+    """Leaves end with an issuer that ends before the CA itself, and then nothing is signed."""
     above = plain(name="Corp", **root)
     between = plain(above, name="Upper", **upper)
     lower = plain(between, name="Lower", path_length=0)
@@ -132,7 +132,7 @@ def test_another_intermediate_of_the_same_root_signs_at_once() -> None:
 
 
 def test_another_intermediate_under_a_root_that_comes_is_published_with_it() -> None:
-    """And is the one that signs then."""
+    """It is the one that signs when that root does."""
     made = outside(of_intermediate())
     made.home.sign(until=NOW + DAY, now=NOW)
     made.home.source = of_intermediate("Else", "Other")
@@ -149,7 +149,7 @@ def test_another_intermediate_under_a_root_that_comes_is_published_with_it() -> 
 
 
 def test_the_same_source_replaces_nothing() -> None:
-    """Nor does one that was replaced before, and comes again: its generation is known."""
+    """A CA that was replaced and comes again replaces nothing either, as its generation is known."""
     made = outside(of_root())
     made.home.source = of_root("Other")
     for _ in range(6):
@@ -173,7 +173,7 @@ def test_a_source_that_vanishes_changes_nothing(first: Source) -> None:
 
 
 def test_a_source_that_vanishes_while_it_is_copied_gives_its_number_up() -> None:
-    """And is taken in under the next one when it is there again."""
+    """It is taken in under the next number when it is there again."""
     made = outside(of_root())
     made.home.source = of_root("Other")
     made.home.act(made.of, _write(made))
@@ -223,7 +223,7 @@ def test_a_source_that_is_swapped_back_while_it_is_copied_brings_nothing() -> No
 
 
 def test_an_outside_root_is_not_replaced_by_order_or_time() -> None:
-    """Only by another one in its Secret."""
+    """Only another root in its Secret replaces it."""
     made = outside(of_root())
     step = made.walk(399 * DAY)
 
@@ -260,7 +260,7 @@ def test_a_swapped_source_is_rolled_back_once() -> None:
 
 @pytest.mark.parametrize(("brought", "lost"), [(of_root(), ROOT), (of_intermediate(), ISSUING)])
 def test_a_lost_secret_is_copied_again(brought: Source, lost: CAId) -> None:
-    """As long as the source has it: it is the same CA."""
+    """The CA is the same as long as the source has it."""
     made = outside(brought)
     before = states(made)
     made.home.lose(lost)

@@ -73,7 +73,7 @@ def judged(read: Readings, *, of: Authority | None = None, known: Ledger | None 
 
 
 def test_nothing_is_no_evidence() -> None:
-    """Of an authority that nobody has served yet, and of one whose objects are all gone."""
+    """Nobody has served the authority yet, or its objects are all gone."""
     served = msgspec.structs.replace(authority(), operator_namespace="ours")
 
     assert judged(Readings()).is_empty
@@ -93,7 +93,7 @@ def test_ca_secrets_are_believed() -> None:
 
 
 def test_what_stands_above_a_ca_is_read_from_its_secret() -> None:
-    """Intermediates of an outside PKI after the CA in tls.crt, and its root in ca.crt."""
+    """An outside PKI's intermediates follow the CA in tls.crt, and its root is in ca.crt."""
     chain = certificates.to_pem(BY.issuing.certificate, other_signer().issuing.certificate)
     root = certificates.to_pem(other_signer().root.certificate)
     found = judged(Readings(ca_secrets=(CASecret(ca=ISSUING, certificate=chain, roots=root, has_key=True),)))
@@ -136,7 +136,7 @@ def test_a_status_beside_a_ledger_is_only_claimed() -> None:
 
 
 def test_what_identities_carry_is_claimed() -> None:
-    """CAs of the chain and of the bundle, and the leaf itself."""
+    """The CAs of chain and bundle are claimed, and so is the leaf itself."""
     found = judged(Readings(files=(PUBLIC, PublicFiles())), known=BY.ledger)
 
     assert (BY.issuing.certificate, BY.root.certificate) == found.claimed
@@ -196,7 +196,7 @@ def test_one_secret_is_read_for_each_ca_and_bundle_of_a_namespace() -> None:
 
 
 def test_nobody_hides_the_secret_of_another_behind_their_own() -> None:
-    """So many of a namespace are read at most."""
+    """A bounded number of Secrets is read of each namespace."""
     crowd = [leaf(f"mallory/{number}", issuer=f"{number:02x}", ends=9 * DAY) for number in range(100)]
     chosen = to_be_read([*crowd, leaf("shop/a")])
 

@@ -88,7 +88,7 @@ def test_no_evidence_is_empty() -> None:
     ],
 )
 def test_any_evidence_counts(evidence: Evidence) -> None:
-    """No CA is made where one ought to be."""
+    """Otherwise a CA would be made where one ought to be."""
     assert not evidence.is_empty
 
 
@@ -211,7 +211,7 @@ def test_what_an_identity_records_counts_as_long_as_its_ca_lives() -> None:
 
 
 def test_what_no_certificate_tells_is_taken_over_from_the_ledger_before() -> None:
-    """Roots of others, as the ConfigMap that they came from may be gone; and what is noted for good."""
+    """Roots of others and what is noted for good stand nowhere else, as their ConfigMap may be gone."""
     noted = (Compromise(fingerprint=fingerprint(world().certificates[ROOT_2])),)
     roots = {"old-roots/ca.crt": to_pem(foreign()).decode()}
     found = rebuilt(replace(everything(), compromised=noted, additional_roots=roots))
@@ -261,7 +261,7 @@ def test_what_tenants_may_write_holds_no_authority_up_that_nobody_has_served(pla
 
 
 def test_a_bundle_that_was_published_is_evidence_that_holds() -> None:
-    """Where it is all that is left: who trusts its root would refuse all that another signs. It can be given up."""
+    """Whoever trusts its root would refuse all that another signs; the root can be given up by an order."""
     root = world().certificates[ROOT]
     evidence = Evidence(claimed=(root,))
     step, home = outcome(evidence, [])
@@ -311,5 +311,5 @@ def test_the_cas_of_a_chain_are_read() -> None:
     ],
 )
 def test_what_is_no_certificate_is_no_evidence(pem: bytes) -> None:
-    """But no reason to fail, either."""
+    """It is no reason to fail either."""
     assert () == readings.certificates_in(pem)

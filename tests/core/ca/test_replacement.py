@@ -46,7 +46,7 @@ from support.replacement import (
     ],
 )
 def test_an_issuing_ca_is_replaced_at_half_its_life(at: timedelta, step: str) -> None:
-    """Counted from when it was made, not from its backdated notBefore."""
+    """Its life counts from when it was made, not from its backdated notBefore."""
     assert step == named(grown().next_step(authority(), now=HALF + at))
 
 
@@ -160,7 +160,7 @@ def test_an_issuing_ca_is_not_replaced_where_nothing_is_gained() -> None:
     ],
 )
 def test_when_to_look_again(now: datetime, next_check: Callable[[Home], datetime]) -> None:
-    """When the next step is due by time alone."""
+    """The next look is when the next step is due by time alone."""
     home, of = busy(), authority()
     step = home.walk(of, now=now)
 
@@ -200,7 +200,7 @@ def end_of(home: Home, of: Authority, *, crash: int, when: str) -> tuple[dict[CA
 @pytest.mark.parametrize("when", ["half way through", "twice"])
 @pytest.mark.parametrize("crash", range(5))
 def test_a_crash_while_an_issuing_ca_is_replaced_is_mended_by_going_on(crash: int, when: str) -> None:
-    """The same states, and each key made and buried once."""
+    """All ends in the same states, and each key is made and buried once."""
     expected = end_of(busy(), authority(), crash=0, when="never")
 
     assert expected == end_of(busy(), authority(), crash=crash, when=when)
@@ -210,7 +210,7 @@ def test_a_crash_while_an_issuing_ca_is_replaced_is_mended_by_going_on(crash: in
 @pytest.mark.parametrize("when", ["half way through", "twice"])
 @pytest.mark.parametrize("crash", range(10))
 def test_a_crash_while_a_root_is_given_up_is_mended_by_going_on(crash: int, when: str) -> None:
-    """The same states, and each key made once."""
+    """All ends in the same states, and each key is made once."""
     of = ordering(abandoned_once := abandoned())
     expected = end_of(abandoned_once, of, crash=0, when="never")
     home = abandoned()

@@ -24,7 +24,7 @@ def pem(*cas: CA) -> str:
 
 
 def test_roots_are_read_without_what_else_is_said() -> None:
-    """In their order; nothing but PEM."""
+    """They come in their order, and nothing but PEM does."""
     first, second = outside_root("Corp"), outside_root("Other")
 
     assert certificates.to_pem(first.certificate, second.certificate).decode() == source.roots(pem(first, second))
@@ -53,7 +53,7 @@ def leaf_of(ca: CA) -> CA:
     ],
 )
 def test_what_holds_no_roots_is_refused(text: str, expected: str) -> None:
-    """Saying what to do, and nothing of a key."""
+    """The refusal says what to do, and nothing of a key."""
     with pytest.raises(SourceError, match=expected) as told:
         source.roots(text)
 
@@ -61,7 +61,7 @@ def test_what_holds_no_roots_is_refused(text: str, expected: str) -> None:
 
 
 def test_a_certificate_that_cannot_be_read_is_refused() -> None:
-    """As with an extended key usage that is empty."""
+    """An extended key usage that is empty is one example."""
     root = outside_root()
     empty = (
         x509.CertificateBuilder(root.certificate.subject, root.certificate.subject, root.key.public_key(), 1)
@@ -97,7 +97,7 @@ STRANGE = [
 
 @pytest.mark.parametrize(("change", "said"), STRANGE)
 def test_what_is_of_no_known_kind_is_refused(change: tuple[str, str], said: str) -> None:
-    """As a root of others, and as a CA that is to sign: it is the user's to mend."""
+    """The user has to mend it, be it a root of others or a CA that is to sign."""
     strange = written_anew(plain().certificate, *map(bytes.fromhex, change))
 
     with pytest.raises(SourceError, match=f"it holds a certificate that cannot be read: {said}"):
@@ -119,7 +119,7 @@ def test_a_serial_number_must_be_positive(number: bytes) -> None:
 
 
 def test_roots_have_a_size_that_every_object_can_hold() -> None:
-    """Those of all eight ConfigMaps together, that is."""
+    """The size is that of all eight ConfigMaps together."""
     large = plain(padding=24 * 1024)
 
     assert 8 * len(source.roots(pem(large))) < 1024 * 1024 / 2
@@ -128,7 +128,7 @@ def test_roots_have_a_size_that_every_object_can_hold() -> None:
 
 
 def test_all_faults_of_roots_are_named() -> None:
-    """At once."""
+    """One message names them all."""
     with pytest.raises(SourceError) as told:
         source.roots(pem(outside_intermediate(), leaf_of(outside_root())))
 

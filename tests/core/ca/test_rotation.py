@@ -107,7 +107,7 @@ def walk_with_crash(home: Home, of: Authority, crash: CrashPoint) -> None:
 
 @pytest.mark.parametrize("crash", POINTS)
 def test_a_crash_at_any_point_is_mended_by_going_on(crash: CrashPoint) -> None:
-    """The same state, and one key of each number."""
+    """All ends in the same state, with one key of each number."""
     of, home = authority(), Home()
     walk_with_crash(home, of, crash)
     step, known = home.walk(of), home.read_ledger()
@@ -183,7 +183,7 @@ def test_an_issuing_key_that_is_gone_is_replaced_by_itself() -> None:
 
 @pytest.mark.parametrize("lost", [pytest.param(ROOT, id="root"), pytest.param(ISSUING, id="issuing CA")])
 def test_a_key_that_is_restored_signs_again(lost: CAId) -> None:
-    """The very one."""
+    """The very same CA signs."""
     home = grown()
     before = home.secrets.pop(lost)
     home.next_step(authority())

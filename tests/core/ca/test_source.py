@@ -89,7 +89,7 @@ def test_a_twin_of_a_root_leads_nobody_astray() -> None:
 
 
 def test_what_stands_above_a_ca_is_read_with_it() -> None:
-    """Nearest first; its root goes into its Secret, too."""
+    """Issuers come nearest first; the root goes into the CA's Secret, too."""
     found = tall().source()
 
     assert (tall().upper.certificate,) == found.signer.intermediates
@@ -349,7 +349,7 @@ def test_what_is_too_large_to_be_told_or_sent_is_refused() -> None:
     ],
 )
 def test_a_ca_must_be_valid_now(now: datetime, said: str) -> None:
-    """Each of its path."""
+    """Each CA of its path must be, too."""
     with pytest.raises(SourceError) as error:
         source.parse(files(outside_root()), is_tiered=True, now=now)
 
@@ -369,7 +369,7 @@ def test_all_faults_are_named_at_once() -> None:
 
 @pytest.mark.parametrize(("kind", "is_good"), [(RSA, True), (ED25519, False)])
 def test_which_keys_a_ca_may_have(kind: KeyType, *, is_good: bool) -> None:
-    """Those that every verifier takes (DESIGN section 5): ECDSA and RSA."""
+    """Every verifier takes ECDSA and RSA keys (DESIGN section 5)."""
     if is_good:
         assert not source.parse(files(outside_root("Kind", kind)), is_tiered=True, now=NOW).is_intermediate
     else:

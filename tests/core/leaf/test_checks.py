@@ -237,7 +237,7 @@ CASES = [
 
 @pytest.mark.parametrize(("check", "change", "reason", "action"), CASES)
 def test_a_check_finds(check: Check, change: Change, reason: Reason, action: Action) -> None:
-    """What it is named for, and says why."""
+    """The check finds what it is named for, and says why."""
     found = check(change(settled()))
 
     assert found is not None
@@ -281,7 +281,7 @@ def test_every_check_is_tested() -> None:
     ],
 )
 def test_a_check_says_what_it_found(check: Check, change: Change, said: str) -> None:
-    """What is there, and what is asked for."""
+    """The message has what is there and what is asked for."""
     found = check(change(settled()))
 
     assert found is not None

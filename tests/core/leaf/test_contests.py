@@ -63,7 +63,7 @@ LEFT_ALONE = [
 
 @pytest.mark.parametrize(("change", "reason", "is_ready"), LEFT_ALONE)
 def test_a_contested_secret_is_left_alone_for_a_while(change: Change, reason: Reason, *, is_ready: bool) -> None:
-    """Whatever is done to it; without a contest it is mended."""
+    """It does not matter what is done to it; without a contest it is mended."""
     o = after(change)
     decision = decide(contested(o))
 
@@ -100,7 +100,7 @@ def test_a_contest_says_what_was_done_and_by_whom(by: str, deletions: int, expec
 
 
 def test_a_contest_says_what_to_do() -> None:
-    """And when it is tried again."""
+    """The message also says when it is tried again."""
     said = decide(contested(after(missing))).message
 
     assert "left alone until 2026-01-02T03:09:05Z: have it leave the secret alone, or set spec.secret.name" in said

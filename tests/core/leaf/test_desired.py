@@ -49,7 +49,7 @@ def refusal(of: Identity | None = None, **spec: Any) -> SpecError:
 
 
 def test_an_empty_spec_works() -> None:
-    """Every default in one place."""
+    """The test has every default in one place."""
     expected = Wanted(
         names=Names(dns=(SHORT, LONG), uris=(SPIFFE,)),
         usages=BOTH,
@@ -100,7 +100,7 @@ def test_an_empty_spec_works() -> None:
     ],
 )
 def test_names(spec: dict[str, Any], names: Names) -> None:
-    """Services, the service account, and what is asked for beside them."""
+    """A leaf has its Services, its service account, and what is asked for beside them."""
     assert names == wanted(**spec).names
 
 
@@ -128,7 +128,7 @@ def test_names(spec: dict[str, Any], names: Names) -> None:
     ],
 )
 def test_what_is_asked_for_is_wanted(spec: dict[str, Any], field: str, value: object) -> None:
-    """Field by field."""
+    """Each field of the spec reaches what is wanted."""
     assert value == getattr(wanted(**spec), field)
 
 

@@ -21,7 +21,7 @@ from support.secrets import NAMES, good, signed, with_files
 
 
 def test_facts_of_good_files() -> None:
-    """Every one of them, from the certificate itself."""
+    """Every fact comes from the certificate itself."""
     o = observed(an_identity())
     body = secret_of(o)
     leaf, issuing = x509.load_pem_x509_certificates(decoded(body)["tls.crt"])
@@ -128,7 +128,7 @@ def test_names_that_we_do_not_write_show(more: x509.GeneralName) -> None:
     ],
 )
 def test_what_is_written_is_read_again(names: Names) -> None:
-    """Every kind of name and all of the subject, or a leaf would be replaced for ever."""
+    """This holds for every kind of name and the whole subject, or a leaf would be replaced for ever."""
     by = default_signer()
     leaf = issue.leaf(
         key().public_key(), by.issuing, names=names, usages=(Usage.CLIENT_AUTH,), validity=by.issuing.validity

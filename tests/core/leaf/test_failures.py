@@ -104,7 +104,7 @@ END = settled().facts.not_after
 def test_trouble_is_told_that_lasts_or_that_the_files_did_not_outlive(
     now: datetime, *, is_lasting: bool, is_decided: bool, expected: bool | None
 ) -> None:
-    """`expected`: whether the files are good; None where nothing is told."""
+    """A row's `expected` says whether the files are good; it is None where nothing is told."""
     o = settled()
     found = trouble(recorded(o), renewal(o) if is_decided else None, is_lasting=is_lasting, now=now)
 
@@ -128,7 +128,7 @@ def test_the_end_of_the_files_that_are_there_counts_before_the_recorded_one() ->
 def test_of_an_identity_of_which_nothing_was_said_trouble_is_told_that_lasts(
     *, is_lasting: bool, is_told: bool
 ) -> None:
-    """Also where nothing could be decided."""
+    """It is told also where nothing could be decided."""
     first = decide(observed(an_identity()))
 
     for decision in (first, None):
@@ -138,7 +138,7 @@ def test_of_an_identity_of_which_nothing_was_said_trouble_is_told_that_lasts(
 
 
 def test_files_that_had_ended_already_are_not_told_again() -> None:
-    """Of an identity that is not ready nothing turns when its files end."""
+    """Nothing turns when the files of an identity end that is not ready."""
     o = replace(settled(), now=END)
 
     assert trouble(recorded(o), None, is_lasting=False, now=END) is None
@@ -220,7 +220,7 @@ def test_what_others_made_necessary_is_a_repair(
     ],
 )
 def test_the_overwriter_is_named(found: SecretMetadata | None, expected: str | None) -> None:
-    """Where nobody but us wrote to it, what we wrote was changed on its way."""
+    """Where nobody but us wrote, the message says that our write was changed on its way."""
     assert expected == failures.overwriter(found)
 
 
@@ -241,7 +241,7 @@ def test_further_files_are_a_repair_unless_others_are_asked_for(reason: Reason, 
 
 
 def test_every_reason_for_mending_counts() -> None:
-    """Whatever is done about it."""
+    """It does not matter what is done about it."""
     o = settled()
     found = {reason for reason in Reason if _counts(o, reason)}
 

@@ -140,7 +140,7 @@ def test_the_bundle_goes_on_while_a_spec_cannot_be_read() -> None:
 
 
 def test_the_leaf_is_read_before_anything_is_decided_by_it() -> None:
-    """Once: its names stand nowhere else."""
+    """It is read once, as its names stand nowhere else."""
     status, body = issued_for()
     of = edited(status, dnsNames=["xn--a"])
     error = SpecError(Reason.INVALID_SPEC, of.faults)

@@ -97,7 +97,7 @@ NOT_FOUND = [
 
 @pytest.mark.parametrize(("check", "change"), NOT_FOUND)
 def test_a_check_does_not_find(check: Check, change: Change) -> None:
-    """What is near to what it looks for, and good."""
+    """A check finds nothing that is near to what it looks for, and good."""
     assert check(change(settled())) is None
 
 

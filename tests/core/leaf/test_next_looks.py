@@ -32,7 +32,7 @@ from support.changes import (
 
 
 def test_settled_files_are_looked_at_again_when_they_are_due() -> None:
-    """And the message says until when they are good."""
+    """The message says until when they are good."""
     o = settled()
     decision = decide(o)
 
@@ -51,7 +51,7 @@ def test_settled_files_are_swept() -> None:
 
 @pytest.mark.parametrize("uid", [f"uid-{number}" for number in range(10)])
 def test_jitter_is_within_a_tenth_of_renew_before(uid: str) -> None:
-    """Every identity of its own, so that they are not all renewed at once."""
+    """Every identity has its own, so that they are not all renewed at once."""
     o = settled()
     o = replace(o, identity=msgspec.structs.replace(o.identity, uid=uid))
     asked = o.facts.not_after - o.wanted.renew_before
@@ -62,7 +62,7 @@ def test_jitter_is_within_a_tenth_of_renew_before(uid: str) -> None:
 
 
 def test_jitter_differs_between_identities() -> None:
-    """Or it would be none."""
+    """Without a difference there would be no jitter."""
     o = settled()
     looks = {
         decide(replace(o, identity=msgspec.structs.replace(o.identity, uid=f"uid-{number}"))).next_check
@@ -108,7 +108,7 @@ def test_looking_again_always_finds_something_or_a_later_time(spec: dict[str, An
 
 
 def test_a_certificate_is_renewed_when_it_is_due_and_not_before() -> None:
-    """In the timeline of a week with sweeps."""
+    """The timeline is a week with sweeps."""
     o = settled(duration="168h")
     *_, (moment, action) = timeline(o)
 
@@ -130,7 +130,7 @@ def ending(hours: float, **spec: Any) -> tuple[Signer, Observed]:
     ],
 )
 def test_a_leaf_that_its_ca_shortens_says_so(hours: float) -> None:
-    """And is good all the same."""
+    """Such a leaf is good all the same."""
     by, o = ending(hours)
     decision = decide(o)
 
@@ -140,7 +140,7 @@ def test_a_leaf_that_its_ca_shortens_says_so(hours: float) -> None:
 
 
 def test_a_leaf_that_is_not_shortened_does_not_say_so() -> None:
-    """Though it ends with its CA."""
+    """The leaf has its whole life, though it ends with its CA."""
     _, o = ending(24)
 
     assert Reason.ISSUED == decide(o).reason
@@ -155,7 +155,7 @@ def test_a_leaf_of_a_young_ca_is_not_shortened() -> None:
 
 
 def test_a_leaf_that_its_ca_shortens_is_looked_at_again_at_its_end() -> None:
-    """Where a renewal would gain nothing; a new CA wakes it before."""
+    """A renewal would gain nothing before; a new CA wakes the identity earlier."""
     _, o = ending(5)
 
     assert [(NOW, Action.NOTHING), (o.facts.not_after, Action.ISSUE)] == timeline(o)
@@ -177,14 +177,14 @@ def waits_for(reason: Reason) -> Change:
     ],
 )
 def test_who_waits_for_a_turn_lacks_nothing_else(changes: tuple[Change, ...], action: Action, reason: Reason) -> None:
-    """Above all not the bundle, nor a renewal before its certificate ends."""
+    """It gets above all the bundle, and a renewal before its certificate ends."""
     decision = decide(after(*changes, waits_for(Reason.ISSUER_REPLACED)))
 
     assert (action, reason, True) == (decision.action, decision.reason, decision.is_ready or reason is Reason.EXPIRED)
 
 
 def test_who_waits_for_a_turn_is_looked_at_when_a_renewal_is_due() -> None:
-    """However long the line is."""
+    """The length of the line does not matter."""
     o = after(replaced, waits_for(Reason.ISSUER_REPLACED))
 
     assert o.renewal_time == decide(o).next_check
@@ -224,7 +224,7 @@ def planted(o: Observed) -> Observed:
     ],
 )
 def test_what_is_made_anew_in_turn(changes: tuple[Change, ...], *, is_one_of_many: bool) -> None:
-    """Where the authority has changed, thousands may be: nobody who asks for something of his own waits for them."""
+    """Thousands may be where the authority has changed, and no user's own change waits for them."""
     o = after(*changes)
 
     assert is_one_of_many is plan.is_one_of_many(o, decide(o))
@@ -280,7 +280,7 @@ def test_what_somebody_asked_for_draws_on_a_share(changes: tuple[Change, ...], *
 
 
 def test_a_password_that_changes_draws_on_a_share() -> None:
-    """Also one that is taken away: the status changes with it, and an Event is made."""
+    """A password that is taken away does, too, as a status is written and an Event is made."""
     o = looked_at(settled())
     stores = replace(decide(o), action=Action.WRITE_FORMATS, reason=Reason.FORMATS_CHANGED)
     gone = replace(decide(o), reason=Reason.PASSWORD_MISSING)
@@ -289,7 +289,7 @@ def test_a_password_that_changes_draws_on_a_share() -> None:
 
 
 def test_an_authority_that_is_not_there_draws_where_the_spec_has_named_it_now() -> None:
-    """And not where the authority went."""
+    """Nothing is drawn where the authority itself went."""
     o, decision = looked_at(settled()), plan.without_authority("gone")
 
     assert not plan.is_asked_for(o.identity, None, decision)
@@ -298,7 +298,7 @@ def test_an_authority_that_is_not_there_draws_where_the_spec_has_named_it_now() 
 
 @pytest.mark.parametrize("change", [renamed, due], ids=["other names", "due"])
 def test_what_waits_says_so_and_is_as_ready_as_it_was(change: Change) -> None:
-    """And what it is that waits."""
+    """The message names what waits."""
     decision = decide(after(change))
     waiting = plan.throttled(decision, "more was asked for", until=NOW)
 

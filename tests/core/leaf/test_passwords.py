@@ -37,7 +37,7 @@ def password_secret(
     ],
 )
 def test_a_password_is_taken_as_it_is(password: bytes) -> None:
-    """Byte by byte, and opens the stores."""
+    """Each byte counts, and the password opens the stores."""
     assert password == passwords.password_in(password_secret(password), key="password")
     files = formats.write(
         spec_of(pkcs12=PKCS12),

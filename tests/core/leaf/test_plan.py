@@ -141,7 +141,7 @@ from support.changes import (
     ],
 )
 def test_decisions(changes: tuple[Change, ...], action: Action, reason: Reason, *, is_ready: bool) -> None:
-    """What is done, why, and whether the files serve their purpose meanwhile."""
+    """A decision says what is done, why, and whether the files serve their purpose meanwhile."""
     decision = decide(after(*changes))
 
     assert (action, reason, is_ready) == (decision.action, decision.reason, decision.is_ready)
@@ -149,7 +149,7 @@ def test_decisions(changes: tuple[Change, ...], action: Action, reason: Reason, 
 
 
 def test_why_nothing_is_signed_is_said_with_what_would_be() -> None:
-    """The authority's reason and message, and the identity's."""
+    """The message has the authority's reason and message, and the identity's."""
     decision = decide(after(trusting(UNABLE), missing))
 
     assert (
@@ -254,7 +254,7 @@ def test_issue_once_then_nothing(spec: dict[str, Any], by: Callable[[], Signer])
 
 @pytest.mark.parametrize("spec", ASKED)
 def test_a_changed_spec_needs_one_write(spec: dict[str, Any]) -> None:
-    """From the defaults to any other spec; the key and certificate then fit it."""
+    """Key and certificate then fit any other spec that takes the place of the defaults."""
     by, before = default_signer(), secret_of(observed(an_identity()))
     same_name = {**spec, "secret": {**spec.get("secret", {}), "name": "orders-mtls"}}
     o = observed(an_identity(**same_name))
@@ -285,7 +285,7 @@ HARMS = [
 
 @pytest.mark.parametrize(("harm", "action"), HARMS)
 def test_harm_needs_one_write(harm: dict[str, Any], action: Action) -> None:
-    """Healed at once, and with no more than it takes."""
+    """It is healed at once, and with no more than it takes."""
     o = observed(an_identity())
     done, body = finish(o, merged(secret_of(o), harm), default_signer())
     leaves = {"tls.crt": decoded(body)["tls.crt"]}
@@ -295,7 +295,7 @@ def test_harm_needs_one_write(harm: dict[str, Any], action: Action) -> None:
 
 
 def test_another_authority_needs_one_write() -> None:
-    """A new leaf, of the other CA, with its bundle."""
+    """The write brings a new leaf of the other CA with its bundle."""
     before = secret_of(observed(an_identity()))
     done, body = finish(observed(an_identity(authority="other"), other_signer()), before, other_signer())
 
@@ -383,7 +383,7 @@ def test_without_an_old_secret_nothing_is_looked_at_for_it() -> None:
     ],
 )
 def test_a_first_issuance_is_no_news(had: CertificateStatus | None, change: Change, *, is_first: bool) -> None:
-    """Healing is."""
+    """Users hear of healing alone."""
     body = identity_body()
     if had:
         body["status"] = {"certificate": msgspec.to_builtins(had)}
@@ -397,7 +397,7 @@ def test_a_first_issuance_is_no_news(had: CertificateStatus | None, change: Chan
 
 
 def test_a_suspended_identity_says_so_at_once() -> None:
-    """Long before its renewal is late."""
+    """The condition says so long before a renewal is late."""
     decision = decide(suspended(settled()))
 
     assert decision.is_ready

@@ -66,7 +66,7 @@ specs = st.fixed_dictionaries(
 @examples(60)
 @given(st.lists(specs, min_size=1, max_size=3), st.integers(1, 2160 * 3600 - 3600))
 def test_nothing_is_left_to_do_after_one_write(wanted: list[dict[str, Any]], age: int) -> None:
-    """One spec after the other, at any time of the CA's life; and an hour later nothing has changed by itself."""
+    """Specs follow one another at any time of the CA's life; an hour later nothing has changed by itself."""
     by = default_signer()
     now = by.issuing.validity.not_before + times.BACKDATE + age * SECOND
     body = None
@@ -91,7 +91,7 @@ def test_nothing_is_left_to_do_after_one_write(wanted: list[dict[str, Any]], age
 @examples(40)
 @given(st.integers(0, 10), st.integers(0, 300), st.integers(600, 3600))
 def test_leaves_of_a_young_ca_settle(age: int, fraction: int, duration: int) -> None:
-    """Whose beginning is nearer than leaves are backdated."""
+    """The beginning of such a CA is nearer than leaves are backdated."""
     by = young_signer()
     now = NOW + age * MINUTE + fraction * SECOND
     o = observed(an_identity(duration=times.format_duration(duration * SECOND)), by, now=now)

@@ -27,7 +27,7 @@ def deleting(o: Observed) -> Observed:
 
 
 def test_a_refusal_names_every_fault() -> None:
-    """And waits for the user."""
+    """The identity then waits for the user."""
     faults = [Fault(field="spec.a", message="is wrong"), Fault(field="spec.b", message="is wrong, too")]
     decision = plan.refused(settled(), SpecError(Reason.NOT_PERMITTED, faults))
 
@@ -48,7 +48,7 @@ def test_the_bundle_of_what_is_refused_is_kept_current(reason: Reason) -> None:
 
 
 def test_a_contested_bundle_is_left_alone_where_no_leaf_can_be_made() -> None:
-    """Or the two writers would go on for ever."""
+    """Otherwise the two writers would go on for ever."""
     contest = Contest(by="rival", times=3, since=NOW, until=NOW + MINUTE)
     decision = decide(replace(after(suspended, trusting(NEW_BUNDLE), due), contest=contest))
 
@@ -67,7 +67,7 @@ def test_files_are_as_good_as_they_were_where_the_authoritys_spec_is_faulty() ->
 
 
 def test_a_contested_bundle_of_what_is_refused_is_left_alone_for_a_while() -> None:
-    """As that of any other."""
+    """It is treated as the bundle of any other identity."""
     contest = Contest(by="rival", times=3, since=NOW, until=NOW + MINUTE)
     decision = refusal(replace(after(trusting(NEW_BUNDLE)), contest=contest))
 
@@ -75,7 +75,7 @@ def test_a_contested_bundle_of_what_is_refused_is_left_alone_for_a_while() -> No
 
 
 def test_files_are_removed_where_a_right_is_missing_and_the_authority_says_so() -> None:
-    """Those of former names, too; and for no other fault."""
+    """Files of former names go, too; no other fault removes any."""
     left = replace(after(missing, deleting), left_behind=("before",))
 
     assert Action.REMOVE is refusal(after(deleting)).action
@@ -95,7 +95,7 @@ def test_an_authority_that_does_not_exist_is_the_users_to_make() -> None:
 
 
 def test_a_refused_spec_goes_on_to_be_what_counts() -> None:
-    """Where its bundle could not be written either."""
+    """It counts also where its bundle could not be written."""
     error = SpecError(Reason.NOT_PERMITTED, [Fault(field="spec.dnsNames", message="not yours")])
     before = plan.refused(settled(), error)
     decision = plan.not_written(before, "could not be changed: no", every=EVERY, is_lasting=True)

@@ -32,7 +32,7 @@ REFUSED = SpecError(Reason.NOT_PERMITTED, [Fault(field="spec", message="why")])
     ],
 )
 def test_the_trust_store_of_a_refused_identity_is_kept_current(change: Change, action: Action) -> None:
-    """So is ca.crt, which is written alone if the store cannot be."""
+    """The file ca.crt is current too, and is written alone if the store cannot be."""
     o = observed(an_identity(formats=ALL))
     o = change(of_body(o, secret_of(o)))
 

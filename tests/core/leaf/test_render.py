@@ -80,7 +80,7 @@ def test_a_secret_is_of_the_type_that_consumers_know() -> None:
 
 
 def test_a_secret_holds_the_files() -> None:
-    """Key, chain and bundle as they are, in base64."""
+    """It has key, chain and bundle as they are, in base64."""
     o = observed(an_identity())
     made, files = issued(o)
     data = decoded(render.secret(o.identity, o.wanted, made, files))
@@ -161,7 +161,7 @@ def test_what_the_spec_dropped_is_taken_away_and_nothing_else(action: Action) ->
 
 
 def test_data_that_is_not_wanted_any_more_is_taken_away() -> None:
-    """Such as a format that the spec dropped; of others' data nothing."""
+    """Files of a format that the spec dropped go; data of others stays."""
     before = everything_of_others(secret_of(observed(an_identity())))
     owned = json.loads(before["metadata"]["annotations"][labels.OWNED])
     owned["data"].append("keystore.p12")
@@ -177,7 +177,7 @@ def test_data_that_is_not_wanted_any_more_is_taken_away() -> None:
 
 
 def test_a_patch_of_metadata_leaves_the_files_alone() -> None:
-    """Byte by byte."""
+    """Each byte stays as it is."""
     before, after = moved_on(Action.WRITE_METADATA)
 
     assert before["data"] == after["data"]
@@ -282,7 +282,7 @@ def ready(status: IdentityStatus) -> Condition:
 
 
 def test_the_status_of_a_settled_identity() -> None:
-    """All of it."""
+    """The status has every field."""
     o = settled()
     facts_ = o.facts
     certificate = CertificateStatus(
@@ -321,7 +321,7 @@ def test_the_status_of_a_settled_identity() -> None:
 
 
 def test_the_names_of_a_certificate_are_those_that_it_holds() -> None:
-    """Also while other names are asked for: those that were recorded of it. Of an unknown one there are none."""
+    """The status keeps those recorded of it while others are asked for, and has none of an unknown one."""
     o = settled()
     before = render.identity_status(o, decide(o))
     assert before.certificate is not None

@@ -69,7 +69,7 @@ def test_a_secret_is_of_the_identity_that_it_names_or_that_records_it(found: Sec
     ],
 )
 def test_the_holder_of_a_secret_is_named(found: SecretMetadata, expected: str) -> None:
-    """For telling people who have to make room."""
+    """People who have to make room learn whom to ask."""
     assert expected == found.holder
 
 
@@ -83,7 +83,7 @@ def test_the_holder_of_a_secret_is_named(found: SecretMetadata, expected: str) -
     ],
 )
 def test_only_names_that_are_asked_for_or_recorded_count(identity: Identity, expected: tuple[str, ...]) -> None:
-    """That of now is the last."""
+    """The name that is asked for now comes last."""
     assert expected == secret.names_of(identity)
 
 

@@ -102,7 +102,7 @@ REFUSED = replace(THROTTLED, reason=Reason.SECRET_NOT_WRITABLE)
     ],
 )
 def test_that_something_waits_is_said_once(o: Observed, *, expected: bool) -> None:
-    """However often the spec changes meanwhile; and again when the files end, or `Ready` would go on being true."""
+    """Changes of the spec repeat nothing; the end of the files does, as `Ready` would go on being true."""
     assert expected is waiting.is_worth_telling(o.identity, o)
 
 
@@ -136,5 +136,5 @@ LONG_AGO = times.from_rfc3339("0001-01-01T00:00:00Z")
 def test_an_identity_goes_first_without_files_or_when_they_end_before_long(
     status: IdentityStatus, expected: datetime
 ) -> None:
-    """Two thirds into the time between the renewal that was due and the end."""
+    """It does from two thirds of the time between the due renewal and the end on."""
     assert expected == waiting.urgent_from(status)

@@ -95,7 +95,7 @@ CASES = [
 
 @pytest.mark.parametrize(("names", "is_kept"), CASES)
 def test_what_keeps_within_constraints(names: Names, *, is_kept: bool) -> None:
-    """RFC 5280 §4.2.1.10."""
+    """RFC 5280 section 4.2.1.10 says which names do."""
     assert is_kept is kept(names, authority(nameConstraints=BOTH))
 
 
@@ -232,7 +232,7 @@ CHANGES = [
 
 @pytest.mark.parametrize(("before", "after"), CHANGES)
 def test_a_change_replaces_the_issuing_ca(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """At once, by the steps by which it is replaced at half its life; and then there is nothing more to do."""
+    """The steps are those at half its life, begin at once, and leave nothing to do."""
     home, new = grown(authority(nameConstraints=before)), authority(nameConstraints=after)
     home.sign(until=NOW + DAY, now=NOW)
     steps = []
@@ -272,7 +272,7 @@ def test_constraints_that_stay_replace_nothing(of: dict[str, Any]) -> None:
 
 
 def test_a_change_waits_for_the_root_s_key() -> None:
-    """Without it signing goes on as it is, loudly; and with it, when it is back."""
+    """Without the key the CA signs on, loudly; the change is made when the key is back."""
     home, new = grown(), authority(nameConstraints=BOTH)
     root = home.ca(CAId(Role.ROOT, 1))
     home.lose(CAId(Role.ROOT, 1))

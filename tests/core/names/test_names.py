@@ -73,7 +73,7 @@ def test_dns_names_are_made_canonical(given: str, canonical: str) -> None:
     ],
 )
 def test_what_is_no_dns_name_is_refused(name: str) -> None:
-    """Naming it."""
+    """The refusal names it."""
     with pytest.raises(ValueError, match="not a DNS name") as error:
         names.canonical_dns_name(name)
 
@@ -90,7 +90,7 @@ def test_what_is_no_dns_name_is_refused(name: str) -> None:
     ],
 )
 def test_ip_addresses_are_made_canonical(given: str, canonical: str) -> None:
-    """RFC 5952."""
+    """RFC 5952 says how an address is written."""
     assert canonical == names.canonical_ip(given) == names.canonical_ip(canonical)
 
 
@@ -135,7 +135,7 @@ def test_what_is_no_ip_address_is_refused(address: str, said: str) -> None:
     ],
 )
 def test_ipv6_addresses_stand_for_ipv4_ones(address: str, meant: list[str]) -> None:
-    """Each by the block that it is in; a host's own address is never in 0.0.0.0/8."""
+    """Each is told by the block that it is in; a host's own address is never in 0.0.0.0/8."""
     assert meant == [str(one) for one in names.meant(ipaddress.ip_address(address))]
 
 
@@ -148,7 +148,7 @@ def test_ipv6_addresses_stand_for_ipv4_ones(address: str, meant: list[str]) -> N
     ],
 )
 def test_email_addresses_are_made_canonical(given: str, canonical: str) -> None:
-    """RFC 5280 §7.5."""
+    """RFC 5280 section 7.5 says how addresses compare."""
     assert canonical == names.canonical_email(given) == names.canonical_email(canonical)
 
 
@@ -174,7 +174,7 @@ def test_email_addresses_are_made_canonical(given: str, canonical: str) -> None:
     ],
 )
 def test_what_is_no_email_address_is_refused(address: str) -> None:
-    """RFC 5321 without quotes, ASCII before the @."""
+    """RFC 5321 says what is one; quotes are not taken, and only ASCII before the @ is."""
     with pytest.raises(ValueError, match=r"not an e-mail address|not a DNS name"):
         names.canonical_email(address)
 
@@ -196,7 +196,7 @@ def test_what_is_no_email_address_is_refused(address: str) -> None:
     ],
 )
 def test_uris_are_made_canonical(given: str, canonical: str | None) -> None:
-    """One name, one spelling."""
+    """One name has one spelling."""
     if canonical is None:
         with pytest.raises(ValueError, match="not an absolute URI"):
             uris.canonical(given)
@@ -270,7 +270,7 @@ def test_what_is_no_uri_is_refused(uri: str, said: str) -> None:
 
 
 def test_a_common_name_is_made_canonical() -> None:
-    """NFC, so that what looks alike is alike."""
+    """NFC makes alike what looks alike."""
     assert "Zo\u00eb" == names.canonical_common_name("Zoe\u0308")
 
 
@@ -304,7 +304,7 @@ def test_what_is_no_common_name_is_refused(text: str, said: str) -> None:
 
 
 def test_the_other_attributes_have_their_forms() -> None:
-    """Countries by ISO 3166, serial numbers of PrintableString (RFC 5280, appendix A.1)."""
+    """Countries are by ISO 3166, and serial numbers are PrintableStrings (RFC 5280, appendix A.1)."""
     assert "DE" == names.canonical_country("DE")
     assert "AB-1 (2)" == names.canonical_serial_number("AB-1 (2)")
     for country in ("de", "DEU", "D1", "", "\u0394E"):

@@ -94,7 +94,7 @@ def test_no_wildcard_of_a_namespace_covers_a_name_of_another(
 def test_a_namespace_holds_all_that_is_below_its_services(
     namespace: str, below: list[str], wildcard: str, domain: str
 ) -> None:
-    """The API server's own Service excepted."""
+    """The API server's own Service is the exception."""
     name = wildcard + ".".join([*below, "orders", namespace, "svc"]) + domain
 
     assert ownership.cluster("cluster.local").is_own_dns_name(name, namespace)
@@ -128,7 +128,7 @@ def names_of(name: str, namespace: str, **spec: Any) -> Names | None:
 def test_no_two_namespaces_are_given_one_name(
     data: st.DataObject, namespaces: tuple[str, str], identities: tuple[str, str]
 ) -> None:
-    """Through the whole of a spec: Services, service accounts, further names."""
+    """Services, service accounts and further names go through the whole of a spec."""
     assume(namespaces[0] != namespaces[1])
     given_names = []
     for name, namespace in zip(identities, namespaces, strict=True):
@@ -282,7 +282,7 @@ permits_without_reach = st.fixed_dictionaries(
 def test_without_permits_the_names_of_two_namespaces_never_meet(
     data: st.DataObject, domain: str, one: str, other: str
 ) -> None:
-    """Whatever they ask for, of every kind; nor does a wildcard of one cover a name of the other."""
+    """This holds for names of every kind; nor does a wildcard of one cover a name of the other."""
     assume(one != other)
     by = trusts.of(authority(clusterDomain=domain, trustDomain=domain), None)
     tempting = own_spiffe_ids | spiffe_ids
@@ -323,7 +323,7 @@ def given_names(by: Offer, namespace: str, **spec: Any) -> Names:
 def test_a_permit_without_other_namespaces_reaches_none(
     permit: dict[str, Any], data: st.DataObject, domain: str, namespace: str
 ) -> None:
-    """Whatever its patterns are: by the forms that names of Services and service accounts have, whole or cut short.
+    """No pattern reaches a name in a form that Services and service accounts have, whole or cut short.
 
     A domain of the internet that a permit spells out is its own: `example.com`, though `com` may be a namespace.
     """
@@ -400,7 +400,7 @@ def judged(of: Identity, by: Offer) -> Wanted | SpecError:
 def test_whatever_is_asked_for_is_issued_as_judged_or_refused_with_reasons(
     spec: dict[str, Any], permit: dict[str, Any] | None, reach: dict[str, Any], namespace: str
 ) -> None:
-    """Never anything else: no crash, no name that is not in the certificate, none that is only there."""
+    """There is no crash, no name that the certificate lacks, and none that it alone has."""
     of = authority(permits=[permit | reach] if permit else [])
     assume(of.fault is None)
     by = default_signer()

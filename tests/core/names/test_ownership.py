@@ -44,7 +44,7 @@ EVERY = ownership.EVERY
     ],
 )
 def test_namespaces_of_a_dns_name(name: str, namespaces: set[str]) -> None:
-    """All that it speaks for, by any reading."""
+    """They are all that it speaks for, by any reading."""
     assert namespaces == ownership.cluster("cluster.local").namespaces_of_dns_name(name)
 
 
@@ -114,5 +114,5 @@ def test_namespaces_of_a_uri(uri: str, namespaces: set[str]) -> None:
     ],
 )
 def test_domains_of_the_internet(name: str, *, is_public: bool) -> None:
-    """Names of two labels that could be a Service's short name as well."""
+    """A name of two labels could be a Service's short name as well."""
     assert is_public is ownership.is_public_domain(name)

@@ -354,7 +354,7 @@ def test_a_name_is_allowed_whole_by_one_permit() -> None:
 
 
 def test_names_of_one_leaf_are_allowed_by_different_permits() -> None:
-    """Each name by one of them."""
+    """Each name needs one of them."""
     permits = [dns("a.example.com"), dns("b.example.com"), {"ipRanges": ["10.0.0.0/8"]}]
     held = given("shop", *permits, dnsNames=["a.example.com", "b.example.com"], ipAddresses=["10.0.0.1"])
 

@@ -26,7 +26,7 @@ from support.permits import refusals
     ],
 )
 def test_names_of_the_own_namespace_may_be_held(name: str, namespace: str) -> None:
-    """Whether there is such a Service or not."""
+    """It does not matter whether there is such a Service."""
     assert not refusals(namespace, dnsNames=[name])
 
 

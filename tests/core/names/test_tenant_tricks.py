@@ -61,7 +61,7 @@ def test_labels_that_look_like_the_permits() -> None:
 
 
 def test_a_permit_that_reaches_into_another_namespace_without_saying_so() -> None:
-    """Whether by stars or spelled out; short, long, or as a SPIFFE ID."""
+    """Stars, spelled-out names, short ones, long ones and SPIFFE IDs all need `otherNamespaces`."""
     permit = {
         **ALL,
         "dnsNames": ["**", "orders.ops.svc", "*.*.svc", "*.ops", "orders.ops"],

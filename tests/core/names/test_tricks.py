@@ -87,7 +87,7 @@ FORM = "1 to 63 letters, digits and inner hyphens between dots, and no dot at th
     ],
 )
 def test_what_is_no_dns_name(name: str, why: str) -> None:
-    """Whether a verifier would stop reading at the NUL or not."""
+    """It is refused whether or not a verifier would stop reading at the NUL."""
     assert [f"spec.dnsNames[0]: {why}"] == said(dnsNames=[name])
 
 

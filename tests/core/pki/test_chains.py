@@ -70,7 +70,7 @@ def test_openssl_verifies_a_leaf_of_every_kind(kind: KeyType, purpose: str, tmp_
 
 
 def test_openssl_verifies_every_kind_of_name(tmp_path: Path) -> None:
-    """By host name, address and e-mail address; and with a subject, or with nothing but a subject."""
+    """OpenSSL takes host names and addresses, beside a subject or without, and a subject alone."""
     names = Names(dns=(DNS,), ips=("2001:db8::1",), emails=("a@example.com",), uris=(SPIFFE,), subject=SUBJECT)
     ways = ("-verify_hostname", DNS), ("-verify_ip", "2001:db8::1"), ("-verify_email", "a@example.com")
 
@@ -82,7 +82,7 @@ def test_openssl_verifies_every_kind_of_name(tmp_path: Path) -> None:
 
 @each_ca_key
 def test_openssl_verifies_under_a_ca_of_every_kind(kind: KeyType, tmp_path: Path) -> None:
-    """Root and issuing CA alike."""
+    """Root and issuing CA have the same kind of key."""
     by = signer_of(kind, kind)
 
     assert "leaf.pem: OK\n" == openssl_verify(tmp_path, by, leaf(by=by))

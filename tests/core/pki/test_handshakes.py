@@ -131,7 +131,7 @@ def test_a_server_of_another_name_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_certificate_for_the_other_usage_is_refused(of_client: Usage, of_server: Usage, tmp_path: Path) -> None:
-    """On either side."""
+    """Both sides refuse it."""
     by = signer_now("default")
     with pytest.raises(ssl.SSLCertVerificationError, match=r"(unsuitable|unsupported) certificate purpose"):
         shake_hands(side(P256, of_client, by=by), side(P256, of_server, by=by), tmp_path)

@@ -56,7 +56,7 @@ def named_issuer(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier:
 
 @each_ca_key
 def test_extensions_of_a_root(kind: KeyType) -> None:
-    """Critical: what it may sign. One CA may stand below it."""
+    """Those are critical that say what it may sign; one CA may stand below it."""
     root = signer_of(kind, P256).root.certificate
     found = extensions(root)
 
@@ -226,7 +226,7 @@ def test_a_subject_of_a_ca_fits_x520() -> None:
 
 
 def test_serial_numbers_are_positive_unpredictable_and_short_enough() -> None:
-    """20 octets at most and 64 bits of entropy at least (RFC 5280 section 4.1.2.2)."""
+    """They have 20 octets at most and 64 bits of entropy at least (RFC 5280 section 4.1.2.2)."""
     serials = [leaf().serial_number for _ in range(20)]
 
     assert 20 == len(set(serials))
@@ -270,7 +270,7 @@ def test_validity_is_written_as_it_was_asked() -> None:
 
 
 def test_cas_live_within_each_other() -> None:
-    """The issuing CA within the root."""
+    """The issuing CA lives within its root."""
     root, issuing = default_signer().root.validity, default_signer().issuing.validity
 
     assert root.not_before <= issuing.not_before

@@ -34,7 +34,7 @@ def test_keys_are_written_and_read(kind: KeyType, encoding: Encoding, header: by
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in KEY_TYPES])
 def test_keys_are_of_the_type_that_was_asked(kind: KeyType) -> None:
-    """Algorithm and size, read back from the public half."""
+    """Algorithm and size are read back from the public half."""
     assert kind == keys.type_of(key(kind).public_key())
 
 

@@ -49,7 +49,7 @@ def test_what_differs_is_said(spec: dict[str, Any], said: list[str]) -> None:
 
 
 def test_the_order_that_brings_it_is_said() -> None:
-    """Word for word, to be copied."""
+    """The message has the order word for word, to be copied."""
     known = default_signer().ledger
     root, issuing = known.active(Role.ROOT), known.active(Role.ISSUING)
     assert root is not None

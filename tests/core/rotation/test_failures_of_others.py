@@ -126,7 +126,7 @@ def test_7_nobody_has_to_remember() -> None:
 
 
 def test_8_no_leaf_outlives_its_ca_and_none_is_made_in_vain() -> None:
-    """Near the end of what signs, where nothing better can be had."""
+    """Nothing better can be had near the end of what signs."""
     made = fleet("a", spec=SHORT)
     made.home.lose(ROOT)
     end = made.home.recorded(ISSUING).not_after

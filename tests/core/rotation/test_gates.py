@@ -64,7 +64,7 @@ def test_a_new_bundle_is_published(rollout: Rollout, opens: timedelta) -> None:
     ],
 )
 def test_what_lags_is_named_and_then_excused(rollout: Rollout) -> None:
-    """By name in either case."""
+    """Its name is told in either case."""
     before = gates.published(rollout, NEW, PATIENCE, now=NOW + EXCUSE - SECOND)
     then = gates.published(rollout, NEW, PATIENCE, now=NOW + EXCUSE)
 
@@ -145,7 +145,7 @@ def test_leaves_are_replaced(rollout: Rollout, opens: timedelta) -> None:
     ],
 )
 def test_which_leaves_lag(rollout: Rollout, *, lags: bool) -> None:
-    """All that live, or may."""
+    """All leaves do that live, or may."""
     assert (("secret shop/0",) if lags else ()) == gates.replaced(
         rollout, {"a"}, PATIENCE, root="root 1", now=NOW
     ).laggards

@@ -30,7 +30,7 @@ def served_by(namespace: str | None) -> Authority:
 
 @pytest.mark.parametrize("namespace", [None, "ours"], ids=["nobody's", "ours"])
 def test_an_authority_that_no_other_operator_serves_is_served(namespace: str | None) -> None:
-    """Also one that is yet to be claimed."""
+    """An authority that is yet to be claimed is served, too."""
     assert holds.of_other_operator(served_by(namespace), "ours") is None
 
 
@@ -73,7 +73,7 @@ def refused(
 
 
 def test_the_ca_that_signs_goes_on_when_a_write_is_refused() -> None:
-    """As long as it lives."""
+    """It signs as long as it lives."""
     assert Sign(BY.issuing) == refused()
     assert isinstance(refused(now=END - SECOND), Sign)
 
@@ -91,7 +91,7 @@ def test_the_ca_that_signs_goes_on_when_a_write_is_refused() -> None:
     ],
 )
 def test_nothing_is_signed_without_what_the_api_server_refuses(found: Sign | Hold) -> None:
-    """Where it takes more than the CA that is known to sign."""
+    """The refused write is one that signing needs, beside the CA that is known to sign."""
     assert Hold(Reason.STATE_NOT_WRITABLE, "a quota") == found
 
 

@@ -26,7 +26,7 @@ READ = [
 
 @pytest.mark.parametrize(("order", "text", "expected"), READ)
 def test_an_order_is_read(order: str, text: str, expected: dict[str, str | tuple[str, int]]) -> None:
-    """Fingerprints in any case, with colons or without."""
+    """Fingerprints may be in any case, with colons or without."""
     fields = {
         field: Replace(fingerprint=value[0], number=value[1]) if isinstance(value, tuple) else value
         for field, value in expected.items()
@@ -44,7 +44,7 @@ def test_an_approval_is_read(phase: Phase) -> None:
 
 
 def test_roots_are_given_up_by_comma() -> None:
-    """Each by its fingerprint; an empty one is nothing."""
+    """Each root is named by its fingerprint; an empty one is nothing."""
     found = orders.parse({labels.ABANDON: f"{AS_PRINTED}, {'bb' * 32},"})
 
     assert frozenset({FINGERPRINT, "bb" * 32}) == found.abandon
@@ -59,7 +59,7 @@ def test_roots_are_given_up_by_comma() -> None:
     ],
 )
 def test_compromised_cas_are_read(text: str, by: datetime | None) -> None:
-    """Several by comma, each with its own time."""
+    """Commas part several, each with its own time."""
     found = orders.parse({labels.COMPROMISED: f"{text},{'bb' * 32}"}).compromised
 
     assert (Compromise(fingerprint=FINGERPRINT, by=by), Compromise(fingerprint="bb" * 32)) == found

@@ -31,7 +31,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("phase", "signer", "roots"), TABLE)
 def test_who_signs_and_what_is_in_the_bundle(phase: Phase, signer: int, roots: set[int]) -> None:
-    """Row by row of the table of DESIGN section 5."""
+    """Each row of the table of DESIGN section 5 holds."""
     made = at_phase(phase)
     at = rotation_state.of(made.ledger)
 
@@ -46,7 +46,7 @@ def test_who_signs_and_what_is_in_the_bundle(phase: Phase, signer: int, roots: s
 
 
 def test_no_root_signs_before_there_is_one() -> None:
-    """Nor is there a phase."""
+    """There is no phase either."""
     assert rotation_state.of(Ledger(authority_uid="u")) is None
 
 
@@ -105,7 +105,7 @@ def test_a_root_that_never_signed_is_removed_at_once() -> None:
     ],
 )
 def test_publishing_is_left_when_the_soak_has_passed(after: timedelta, phase: Phase) -> None:
-    """Since the write that put the new root into the last bundle."""
+    """The soak counts from the write that put the new root into the last bundle."""
     made = rotating()
     made.now += after
     made.settle()

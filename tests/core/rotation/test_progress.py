@@ -164,7 +164,7 @@ def test_an_issuing_ca_is_not_replaced_without_the_key_of_its_root() -> None:
 
 
 def test_after_a_roll_back_it_is_said_when_the_root_is_replaced_by_itself() -> None:
-    """Late, and nobody would know else."""
+    """That may be late, and nobody would know else."""
     made = at_phase(Phase.REMOVING)
     made.run_until(Phase.STABLE)
     begins = times.rfc3339(phases.automatic_start(made.of, made.ledger, made.root(1)))

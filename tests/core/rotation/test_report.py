@@ -121,12 +121,12 @@ CONDITIONS = [
 
 @pytest.mark.parametrize(("of", "kind", "expected"), CONDITIONS)
 def test_conditions(of: AuthorityStatus, kind: str, expected: tuple[str, str, str]) -> None:
-    """Each by itself."""
+    """Each condition is told by itself."""
     assert expected == condition(of, kind)
 
 
 def test_a_conflict_is_told_by_name() -> None:
-    """And stays as it was while it is not known."""
+    """The condition stays as it was while the conflict is not known."""
     first = told(conflicts=[ObjectKey("shop", "b"), ObjectKey("shop", "a")])
     later = told(of=msgspec.structs.replace(authority(), status=first), now=LATER, conflicts=None)
 
@@ -305,7 +305,7 @@ STALLED = [
 
 @pytest.mark.parametrize(("of", "expected"), STALLED)
 def test_what_only_people_can_mend_is_told(of: AuthorityStatus, expected: tuple[str, str, str] | None) -> None:
-    """So that who waits for an authority sees a failure. Where nothing is wrong there is no such condition."""
+    """Who waits for an authority sees a failure; where nothing is wrong there is no such condition."""
     found = of.condition("Stalled")
 
     assert expected == (found and (found.status, found.reason, found.message))
@@ -330,7 +330,7 @@ def test_the_cause_that_counts_stands_in_ready(of: AuthorityStatus, expected: tu
 
 
 def test_copies_that_are_refused_are_told_where_people_look() -> None:
-    """How many, where, and what the API server says of the first."""
+    """The condition says how many, where, and what the API server says of the first."""
     of = told(refused_copies={"b": "no b", "a": "no a", "": "no bundle"}, conflicts=[])
     expected = "3 not written, of namespaces a, b, of the whole cluster: no bundle"
 
@@ -369,7 +369,7 @@ HOW = "kubectl delete {} -A -l mutualtls.dev/part=bundle,mutualtls.dev/authority
 def test_copies_that_an_authority_leaves_are_told_with_what_deletes_them(
     copies: list[str], compromised: Role | None, said: str, how: str
 ) -> None:
-    """Above all where they hold a root that others may have the key of."""
+    """People need it above all where a copy holds a root that others may have the key of."""
     known = default_signer().ledger
     bad = tuple(Compromise(fingerprint=ca.fingerprint) for ca in known.generations if ca.role is compromised)
     left = [ObjectKey(*copy.split("/")) for copy in copies]

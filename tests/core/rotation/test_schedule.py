@@ -71,5 +71,5 @@ def test_the_next_check(found: timedelta, expected: timedelta) -> None:
     ],
 )
 def test_a_gate_is_checked_as_often_as_its_soak_is_short(soak: str, expected: timedelta) -> None:
-    """While a root is being replaced."""
+    """The interval counts while a root is being replaced."""
     assert expected == after(SIGNS, PUBLISHING, rotation={"soak": soak})

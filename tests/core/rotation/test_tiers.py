@@ -63,7 +63,7 @@ def test_the_other_tier_may_be_asked_for_in_any_phase() -> None:
 
 
 def test_leaves_of_a_root_that_goes_are_replaced_only_where_that_is_waited_for() -> None:
-    """Else each when its time comes."""
+    """Elsewhere each leaf is replaced when its time comes."""
     for retire, is_replaced in (("AfterExpiry", False), ("AfterReplacement", True)):
         made = rotating(Phase.SIGNING, retire=retire)
         offered = offer.of(made.of, made.ledger)

@@ -336,7 +336,7 @@ def test_trace_13_nobody_goes_back_to_a_root_whose_keys_are_lost() -> None:
 
 
 def test_trace_14_who_cannot_be_brought_up_to_date_is_excused() -> None:
-    """Named, some time after it was tried; the others get their soak."""
+    """Their names are told some time after it was tried; the others get their soak."""
     made = fleet("a", "b", soak="5m")
     made.members["b"].is_blocked = True
     made.rotate()

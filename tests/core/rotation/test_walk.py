@@ -55,5 +55,5 @@ def test_a_walk_keeps_the_last_look_at_each_phase() -> None:
 def test_which_phases_were_entered(
     before: Phase | None, looks: tuple[Progress, ...], expected: list[tuple[Progress | None, Progress]]
 ) -> None:
-    """Each with the one before it, where the walk met that."""
+    """Each comes with the one before it, where the walk met that."""
     assert expected == list(walk(*looks).entered(told(before)))
