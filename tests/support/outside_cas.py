@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives import hashes
 
 from mutualtls.core.api.algorithms import Encoding
 from mutualtls.core.api.authority import Authority
-from mutualtls.core.api.states import CAId, Role
 from mutualtls.core.ca import source
 from mutualtls.core.ca.source import Source
 from mutualtls.core.pki import certificates, issue, keys
@@ -22,7 +21,6 @@ from mutualtls.core.rotation.steps import Hold, Sign
 from mutualtls.core.times import Validity
 from support.builders import DAY, NOW, P256, Home, authority, key
 
-ROOT, ROOT_2, ISSUING, ISSUING_2 = CAId(Role.ROOT, 1), CAId(Role.ROOT, 2), CAId(Role.ISSUING, 1), CAId(Role.ISSUING, 2)
 LIFE = Validity(not_before=NOW - DAY, not_after=NOW + 400 * DAY)
 
 

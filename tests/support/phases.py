@@ -6,12 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 from mutualtls.core.api.orders import Compromise
-from mutualtls.core.api.states import CAId, Phase, Role
+from mutualtls.core.api.states import CAId, Phase
 from mutualtls.core.ca import rotation_state
 from support.builders import HOUR, MINUTE
 from support.fleet import Fleet, fleet
 
-ROOT, ROOT_2, ISSUING, ISSUING_2 = CAId(Role.ROOT, 1), CAId(Role.ROOT, 2), CAId(Role.ISSUING, 1), CAId(Role.ISSUING, 2)
 SOAK, LEAF = 30 * MINUTE, HOUR
 
 

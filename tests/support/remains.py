@@ -21,10 +21,9 @@ from mutualtls.core.pki.certificates import key_id
 from mutualtls.core.pki.issue import CA
 from mutualtls.core.rotation.steps import Hold, Sign
 from support.builders import DAY, HOUR, NOW, Home, authority, default_signer, grown, other_signer
+from support.cas import ISSUING, ISSUING_2, ISSUING_3, ROOT, ROOT_2
 from support.fleet import sign
 
-ROOT, ROOT_2, ROOT_3 = (CAId(Role.ROOT, number) for number in (1, 2, 3))
-ISSUING, ISSUING_2, ISSUING_3 = (CAId(Role.ISSUING, number) for number in (1, 2, 3))
 ROOTS = (ROOT, ROOT_2)
 HALF = NOW + 1080 * HOUR
 LATER = HALF + 3 * DAY

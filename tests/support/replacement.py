@@ -5,15 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from mutualtls.core.api.authority import Authority
-from mutualtls.core.api.states import CAId, Role
+from mutualtls.core.api.states import CAId
 from mutualtls.core.ca import offer
 from mutualtls.core.ca.offer import Offer
 from mutualtls.core.ca.rollout import Leaf, Rollout
 from mutualtls.core.rotation.steps import Bury, Make, Note, Write
 from support.builders import DAY, HOUR, MINUTE, NOW, ORDERS, SECOND, Home, authority, grown, named
-
-ROOT, ROOT_2 = CAId(Role.ROOT, 1), CAId(Role.ROOT, 2)
-ISSUING, ISSUING_2, ISSUING_3 = CAId(Role.ISSUING, 1), CAId(Role.ISSUING, 2), CAId(Role.ISSUING, 3)
+from support.cas import ISSUING, ROOT
 
 HALF = NOW + 1080 * HOUR
 """Half of the life of an issuing CA that was made at NOW."""

@@ -13,14 +13,11 @@ from mutualtls.core.pki.certificates import fingerprint
 from mutualtls.core.pki.issue import CA
 from mutualtls.core.rotation.steps import Hold, Sign
 from support.builders import DAY, HOUR, MINUTE, NOW, SECOND, Home, authority, grown, named, other_signer
+from support.cas import ISSUING, ISSUING_2, ROOT, ROOT_2
 from support.replacement import (
     HALF,
-    ISSUING,
-    ISSUING_2,
     LEAF_ENDS,
     MARGIN,
-    ROOT,
-    ROOT_2,
     abandoned,
     busy,
     home_step,

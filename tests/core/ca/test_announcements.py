@@ -17,7 +17,8 @@ from mutualtls.core.pki.issue import CA
 from mutualtls.core.reasons import Reason, Refusal
 from mutualtls.core.rotation.steps import Sign
 from support.builders import NOW, P384, Home, authority, default_signer, key, other_signer
-from support.replacement import ISSUING, ISSUING_2, ROOT, home_step
+from support.cas import ISSUING, ISSUING_2, ROOT
+from support.replacement import home_step
 
 
 def announced(role: Role) -> tuple[Home, Authority]:

@@ -12,7 +12,8 @@ from mutualtls.core.ca.ledger import CAGeneration, Ledger
 from mutualtls.core.ca.readings import Evidence
 from mutualtls.core.pki.certificates import to_pem
 from support.builders import NOW, authority, default_signer
-from support.remains import ISSUING, ISSUING_2, ROOT, ROOT_2, planted, rebuilt, states
+from support.cas import ISSUING, ISSUING_2, ROOT, ROOT_2
+from support.remains import planted, rebuilt, states
 
 
 @pytest.mark.parametrize(

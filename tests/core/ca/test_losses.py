@@ -13,7 +13,8 @@ from mutualtls.core.pki.issue import CA
 from mutualtls.core.reasons import Reason, Refusal
 from mutualtls.core.rotation.steps import Hold, Sign
 from support.builders import DAY, HOUR, NOW, Home, authority, grown, named
-from support.replacement import HALF, ISSUING, ISSUING_2, MARGIN, ROOT, busy, home_step, offered, signs_until, steps
+from support.cas import ISSUING, ISSUING_2, ROOT
+from support.replacement import HALF, MARGIN, busy, home_step, offered, signs_until, steps
 
 # Burials
 

@@ -14,8 +14,9 @@ from mutualtls.core.ca.ledger import Mark, MarkedRoot
 from mutualtls.core.pki.certificates import fingerprint
 from mutualtls.core.pki.issue import CA
 from support.builders import DAY, other_signer
+from support.cas import ISSUING_2, ISSUING_3, ROOT, ROOT_2
 from support.fleet import sign
-from support.remains import ISSUING_2, ISSUING_3, LATER, ROOT, ROOT_2, ROOTS, everything, rebuilt, world
+from support.remains import LATER, ROOTS, everything, rebuilt, world
 
 A, B = (ROOT,), (ROOT_2,)
 PHASES = [

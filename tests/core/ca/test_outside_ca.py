@@ -19,11 +19,8 @@ from mutualtls.core.pki.issue import CA
 from mutualtls.core.reasons import Reason, Refusal
 from mutualtls.core.rotation.steps import Hold, Sign
 from support.builders import DAY, HOUR, NOW, Home, authority, named
+from support.cas import ISSUING, ISSUING_2, ROOT, ROOT_2
 from support.outside_cas import (
-    ISSUING,
-    ISSUING_2,
-    ROOT,
-    ROOT_2,
     SOON,
     Outside,
     files,

@@ -12,7 +12,7 @@ import pytest
 from mutualtls.core.api.authority import Authority
 from mutualtls.core.api.authority_status import AuthorityStatus, CAStatus
 from mutualtls.core.api.orders import Compromise
-from mutualtls.core.api.states import CAId, Role
+from mutualtls.core.api.states import CAId
 from mutualtls.core.ca import generations, ledger, readings
 from mutualtls.core.ca.ledger import Ledger
 from mutualtls.core.ca.readings import CASecret, Evidence, PublicFiles, Readings
@@ -31,8 +31,8 @@ from support.builders import (
     other_signer,
     secret_of,
 )
+from support.cas import ISSUING, ROOT
 
-ROOT, ISSUING = CAId(Role.ROOT, 1), CAId(Role.ISSUING, 1)
 BY = default_signer()
 FILES = decoded(secret_of(observed(an_identity())))
 PUBLIC = PublicFiles(certificate=FILES["tls.crt"], bundle=FILES["ca.crt"])

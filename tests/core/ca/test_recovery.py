@@ -34,21 +34,9 @@ from support.builders import (
     other_signer,
     secret_of,
 )
+from support.cas import ISSUING, ISSUING_2, ISSUING_3, ROOT, ROOT_2
 from support.fleet import impostor, sign
-from support.remains import (
-    ISSUING,
-    ISSUING_2,
-    ISSUING_3,
-    LATER,
-    ROOT,
-    ROOT_2,
-    ROOTS,
-    everything,
-    outcome,
-    rebuilt,
-    states,
-    world,
-)
+from support.remains import LATER, ROOTS, everything, outcome, rebuilt, states, world
 
 
 def foreign() -> x509.Certificate:

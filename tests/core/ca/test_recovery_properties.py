@@ -13,7 +13,8 @@ from mutualtls.core.api.states import TRUSTED, CAId, Role, State
 from mutualtls.core.ca import ledger, offer, recovery
 from mutualtls.core.rotation.steps import Sign
 from support.builders import DAY, authority
-from support.remains import ISSUING, ISSUING_2, ISSUING_3, LATER, ROOT, ROOT_2, everything, outcome, rebuilt, world
+from support.cas import ISSUING, ISSUING_2, ISSUING_3, ROOT, ROOT_2
+from support.remains import LATER, everything, outcome, rebuilt, world
 
 
 def short(names: Iterable[CAId]) -> str:

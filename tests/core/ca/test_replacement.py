@@ -16,14 +16,11 @@ from mutualtls.core.pki.certificates import key_id
 from mutualtls.core.rotation import phases
 from mutualtls.core.rotation.steps import Bury, Make, Note, Sign, Write
 from support.builders import DAY, HOUR, NOW, P384, SECOND, Home, authority, default_signer, grown, key, named
+from support.cas import ISSUING, ISSUING_2, ROOT, ROOT_2
 from support.replacement import (
     HALF,
-    ISSUING,
-    ISSUING_2,
     LEAF_ENDS,
     MARGIN,
-    ROOT,
-    ROOT_2,
     abandoned,
     busy,
     home_step,

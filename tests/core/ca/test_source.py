@@ -26,9 +26,9 @@ from mutualtls.core.pki.keys import KeyType
 from mutualtls.core.rotation.steps import Hold
 from support import strangers
 from support.builders import DAY, ED25519, NOW, P256, RSA, Home, authority, key
+from support.cas import ROOT
 from support.outside_cas import (
     LIFE,
-    ROOT,
     SOON,
     files,
     of_intermediate,

@@ -10,8 +10,9 @@ from mutualtls.core.api.orders import Compromise
 from mutualtls.core.api.states import CAId, Phase, Role, State
 from mutualtls.core.rotation.steps import Sign
 from support.builders import HOUR, MINUTE, NOW, SECOND
+from support.cas import ISSUING, ISSUING_2, ROOT, ROOT_2
 from support.fleet import fleet
-from support.phases import ISSUING, ISSUING_2, ROOT, ROOT_2, at_phase, heal, report, rotating, walk, withdrawing
+from support.phases import at_phase, heal, report, rotating, walk, withdrawing
 
 # Compromised
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 import pytest
 
 from mutualtls.core.api.orders import Compromise
-from mutualtls.core.api.states import CAId, Phase, Role, State
+from mutualtls.core.api.states import Phase, Role, State
 from mutualtls.core.bundles import bundle
 from mutualtls.core.ca import generations, ledger, readings, source
 from mutualtls.core.ca.ledger import CAGeneration
 from mutualtls.core.ca.source import SourceError
 from mutualtls.core.rotation.steps import Sign
 from support.builders import DAY, HOUR, MINUTE, NOW, P384, Home, authority, key
+from support.cas import ISSUING, ROOT
 from support.fleet import SPEC, Fleet, fleet
 from support.outside_cas import files, outside_intermediate
 
-ROOT, ISSUING = CAId(Role.ROOT, 1), CAId(Role.ISSUING, 1)
 SHORT = {**SPEC, "root": {"selfSigned": {"duration": "48h"}}, "issuing": {"duration": "12h"}}
 
 

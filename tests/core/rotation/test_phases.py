@@ -13,8 +13,9 @@ from mutualtls.core.ca.ledger import Ledger
 from mutualtls.core.rotation import phases
 from mutualtls.core.rotation.steps import Hold
 from support.builders import DAY, HOUR, MINUTE, NOW, SECOND, Home, authority, grown, named
+from support.cas import ISSUING_2, ROOT, ROOT_2
 from support.fleet import SPEC, fleet
-from support.phases import ISSUING_2, ROOT, ROOT_2, SOAK, at_phase, heal, report, rotating, walk
+from support.phases import SOAK, at_phase, heal, report, rotating, walk
 
 # What each phase is
 

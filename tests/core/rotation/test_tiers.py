@@ -9,7 +9,8 @@ from mutualtls.core.api.states import CAId, Phase, Role, State
 from mutualtls.core.ca import offer
 from mutualtls.core.rotation.steps import Sign
 from support.builders import HOUR
-from support.phases import ISSUING, ISSUING_2, SOAK, rotating, walk
+from support.cas import ISSUING, ISSUING_2
+from support.phases import SOAK, rotating, walk
 
 
 def test_an_issuing_ca_of_the_new_root_is_published_with_it() -> None:

@@ -20,9 +20,9 @@ from mutualtls.core.rotation import gates
 from mutualtls.core.rotation.gates import Patience
 from mutualtls.core.rotation.steps import Sign
 from support.builders import DAY, HOUR, MINUTE, NOW, P384, SECOND, authority, key
+from support.cas import ISSUING, ISSUING_2, ROOT, ROOT_2
 from support.fleet import SPEC, Fleet, fleet
 
-ROOT, ROOT_2, ISSUING, ISSUING_2 = CAId(Role.ROOT, 1), CAId(Role.ROOT, 2), CAId(Role.ISSUING, 1), CAId(Role.ISSUING, 2)
 SHORT = {**SPEC, "root": {"selfSigned": {"duration": "48h"}}, "issuing": {"duration": "12h"}}
 """A root that ends in two days, and is replaced after 32 hours."""
 SOAK, LEAF = 30 * MINUTE, HOUR
