@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from mutualtls.core.api.orders import Compromise
 from mutualtls.core.api.states import CAId, Phase
 from mutualtls.core.ca import rotation_state
 from support.builders import HOUR, MINUTE
-from support.fleet import Fleet, fleet
+from support.fleet import SPEC, Fleet, fleet
 
+SHORT = {**SPEC, "root": {"selfSigned": {"duration": "48h"}}, "issuing": {"duration": "12h"}}
+"""A root that ends in two days, and is replaced after 32 hours."""
 SOAK, LEAF = 30 * MINUTE, HOUR
+"""The soak of a fleet, and the life of its leaves."""
 
 
 def rotating(phase: Phase = Phase.PUBLISHING, **more: Any) -> Fleet:
@@ -44,13 +47,27 @@ def report(made: Fleet, *cas: CAId, by: timedelta | None = None) -> None:
     made.order(compromised=told)
 
 
+def run_well(made: Fleet, length: timedelta) -> None:
+    """Let time pass, without a failed handshake."""
+    for _ in range(int(length / (5 * MINUTE))):
+        made.run(5 * MINUTE)
+        assert [] == list(made.failed_handshakes())
+
+
+def entered(made: Fleet, phase: Phase, *, within: timedelta = 100 * HOUR) -> datetime:
+    """Let time pass until a phase is entered, without a failed handshake, and tell when."""
+    end = made.now + within
+    while made.phase is not phase:
+        assert made.now < end, f"{phase} is not reached: {made.phase}, {made.told.gate}"
+        run_well(made, 5 * MINUTE)
+    return made.now
+
+
 def walk(made: Fleet, *, length: timedelta = 8 * HOUR) -> list[Phase]:
     """List the phases that a fleet goes through, without a failed handshake."""
     made.walked.clear()
     seen = [made.phase]
-    for _ in range(int(length / (5 * MINUTE))):
-        made.run(5 * MINUTE)
-        assert [] == list(made.failed_handshakes())
+    run_well(made, length)
     for _, after, _ in made.walked:
         at = rotation_state.of(after)
         if at is not None and at.phase is not seen[-1]:

@@ -42,6 +42,7 @@ from support.builders import (
     secret_of,
 )
 from support.fleet import FAR, SPEC, Fleet, Member, fleet
+from support.phases import run_well
 
 PAGE = Path(__file__).parents[3] / "docs" / "security.md"
 SOAK, LAGGARDS = 30 * MINUTE, 15 * MINUTE
@@ -69,13 +70,6 @@ def rotating(phase: Phase = Phase.PUBLISHING, *, older: list[str] | None = None,
 def tenant(of: Fleet) -> Member:
     """Who writes what tenants may write."""
     return of.members[TENANT]
-
-
-def run_well(made: Fleet, length: timedelta) -> None:
-    """Let time pass, without a failed handshake."""
-    for _ in range(int(length / (5 * MINUTE))):
-        made.run(5 * MINUTE)
-        assert [] == list(made.failed_handshakes())
 
 
 def lasts(made: Fleet) -> dict[Phase, timedelta]:

@@ -14,6 +14,7 @@ from mutualtls.core.ca.ledger import Ledger
 from mutualtls.core.pki.issue import CA
 from support.builders import HOUR, MINUTE
 from support.fleet import Backup, Fleet, fleet
+from support.phases import entered
 
 
 def _replaced(made: Fleet) -> Iterator[None]:
@@ -76,11 +77,7 @@ def test_nothing_is_lost_and_nobody_is_refused(story: Callable[[Fleet], Iterator
     made.settle()
     made.run(made.soak)
     made.order(rotate_root=None)
-    end = made.now + 100 * HOUR
-    while made.phase is not Phase.STABLE:
-        assert made.now < end, f"still {made.phase}: {made.told.gate}"
-        made.run(5 * MINUTE)
-        assert [] == list(made.failed_handshakes())
+    entered(made, Phase.STABLE)
     assert 1 == sum(root.state is State.ACTIVE for root in made.ledger.of(Role.ROOT))
 
 

@@ -16,32 +16,14 @@ from mutualtls.core.ca.source import SourceError
 from mutualtls.core.rotation.steps import Sign
 from support.builders import DAY, HOUR, MINUTE, NOW, P384, Home, authority, key
 from support.cas import ISSUING, ROOT
-from support.fleet import SPEC, Fleet, fleet
+from support.fleet import Fleet, fleet
 from support.outside_cas import files, outside_intermediate
-
-SHORT = {**SPEC, "root": {"selfSigned": {"duration": "48h"}}, "issuing": {"duration": "12h"}}
-
-
-def rotating(phase: Phase = Phase.PUBLISHING) -> Fleet:
-    """A fleet whose root is being replaced by order."""
-    made = fleet("a", "b")
-    made.rotate()
-    made.run_until(phase)
-    return made
+from support.phases import SHORT, entered, rotating
 
 
 def steps(made: Fleet) -> int:
     """Count the steps that were taken."""
     return len(made.walked) + len(made.home.made) + len(made.home.buried)
-
-
-def run_well(made: Fleet, phase: Phase = Phase.STABLE) -> None:
-    """Go on to a phase, without a failed handshake."""
-    end = made.now + 20 * HOUR
-    while made.phase is not phase:
-        assert made.now < end
-        made.run(5 * MINUTE)
-        assert [] == list(made.failed_handshakes())
 
 
 def test_1_racing_writers_lose_no_root() -> None:
@@ -94,13 +76,13 @@ def test_3_a_root_is_trusted_until_its_leaves_have_drained() -> None:
 def test_4_a_new_root_signs_only_when_late_readers_have_it() -> None:
     """For half an hour, one of two consumers reads what the other read long ago."""
     made = rotating()
-    run_well(made, Phase.SIGNING)
+    entered(made, Phase.SIGNING)
     made.delete(made.members["a"])
     made.settle()
 
     assert made.members["a"].versions[-1].root == made.root(2).fingerprint
     assert [] == list(made.failed_handshakes())
-    run_well(made)
+    entered(made, Phase.STABLE)
 
 
 def test_6_running_again_overwrites_no_ca() -> None:

@@ -5,12 +5,10 @@ The fleet lives in short times: leaves for an hour, a soak of 30 minutes, laggar
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import pytest
 
-from mutualtls.core.api.orders import Compromise
 from mutualtls.core.api.states import CAId, Phase, Role, State
 from mutualtls.core.ca import generations
 from mutualtls.core.ca.generations import Tombstone
@@ -22,51 +20,7 @@ from mutualtls.core.rotation.steps import Sign
 from support.builders import DAY, HOUR, MINUTE, NOW, P384, SECOND, authority, key
 from support.cas import ISSUING, ISSUING_2, ROOT, ROOT_2
 from support.fleet import SPEC, Fleet, fleet
-
-SHORT = {**SPEC, "root": {"selfSigned": {"duration": "48h"}}, "issuing": {"duration": "12h"}}
-"""A root that ends in two days, and is replaced after 32 hours."""
-SOAK, LEAF = 30 * MINUTE, HOUR
-
-
-def rotating(phase: Phase = Phase.PUBLISHING, **rotation: Any) -> Fleet:
-    """A fleet whose root is being replaced, by an order that stays where it is."""
-    made = fleet("a", "b", **rotation)
-    made.rotate()
-    made.run_until(phase)
-    return made
-
-
-def withdrawing() -> Fleet:
-    """A fleet whose new root has signed and is rolled back."""
-    made = rotating(Phase.SIGNING)
-    made.delete(made.members["a"])
-    made.settle()
-    made.order(roll_back=made.root(2).fingerprint)
-    made.settle()
-    return made
-
-
-def run_well(made: Fleet, length: timedelta) -> None:
-    """Let time pass, without a failed handshake."""
-    for _ in range(int(length / (5 * MINUTE))):
-        made.run(5 * MINUTE)
-        assert [] == list(made.failed_handshakes())
-
-
-def entered(made: Fleet, phase: Phase, *, within: timedelta = 100 * HOUR) -> datetime:
-    """Let time pass until a phase is entered, without a failed handshake, and tell when."""
-    end = made.now + within
-    while made.phase is not phase:
-        assert made.now < end, f"{phase} is not reached: {made.phase}, {made.told.gate}"
-        run_well(made, 5 * MINUTE)
-    return made.now
-
-
-def report(made: Fleet, *numbers: int, by: timedelta | None = None) -> None:
-    """Report roots as compromised."""
-    moment = made.now + by if by is not None else None
-    told = tuple(Compromise(fingerprint=made.root(number).fingerprint, by=moment) for number in numbers)
-    made.order(compromised=told)
+from support.phases import LEAF, SHORT, SOAK, entered, report, rotating, run_well, withdrawing
 
 
 def signing_roots(made: Fleet) -> set[str]:
@@ -94,7 +48,7 @@ def test_trace_1_a_deadline_opens_publishing_and_no_other_gate() -> None:
 def test_trace_2_under_compromised_signing_begins_in_time_and_nobody_is_asked() -> None:
     """At that time the old root is out, and every leaf was replaced and read before."""
     made = fleet("a", "b", approval="Manual")
-    report(made, 1, by=3 * HOUR)
+    report(made, ROOT, by=3 * HOUR)
     signing = entered(made, Phase.SIGNING)
     stable = entered(made, Phase.STABLE)
 
@@ -262,7 +216,7 @@ def test_trace_10_compromised_in_a_roll_back_publishes_the_new_root_again() -> N
     made = withdrawing()
     made.delete(made.members["a"])
     made.settle()
-    report(made, 1)
+    report(made, ROOT)
     made.settle()
     publishing = made.now
 
@@ -275,7 +229,7 @@ def test_trace_10_compromised_in_a_roll_back_publishes_the_new_root_again() -> N
 def test_trace_11_when_both_are_compromised_the_rotation_goes_on_and_another_follows() -> None:
     """The operator returns to neither, whatever is ordered."""
     made = rotating()
-    report(made, 1, 2)
+    report(made, ROOT, ROOT_2)
     made.order(roll_back=made.root(2).fingerprint)
     made.settle()
     made.order(compromised=())
