@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 
 from devtools.clusters.operators import NAMESPACE, wait_until
+from support import authority as authorities
 from support import verify
 from support.world import World
 
@@ -18,15 +19,10 @@ from support.world import World
 def authority(world: World) -> str:
     """An authority of the test's own, which has signed for an identity `orders`."""
     name = f"of-{world.namespace}"
-    _apply(world, name)
+    authorities.apply(world, name)
     world.apply("orders", authority=name)
     world.wait_ready("orders")
     return name
-
-
-def _apply(world: World, name: str, **spec: Any) -> None:
-    body = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority", "metadata": {"name": name}}
-    world.client.apply("mtlsca", body | {"spec": spec})
 
 
 def _system(world: World, *arguments: str, **more: Any) -> str:
@@ -111,7 +107,7 @@ def test_a_lost_ledger_is_rebuilt_from_what_is_there(world: World, authority: st
     """No new CA is made, and no leaf is replaced."""
     serial, bundle = world.serial("orders"), world.files("orders-mtls")["ca.crt"]
     _system(world, "delete", "configmap", f"mutualtls-ledger.{authority}")
-    _apply(world, authority, suspend=False)
+    authorities.apply(world, authority, suspend=False)
     world.apply("billing", authority=authority)
     world.wait_ready("billing")
     wait_until(lambda: _system(world, "get", "configmap", f"mutualtls-ledger.{authority}", check=False), "it is there")
@@ -200,7 +196,7 @@ def _events_about_others(world: World, authority: str) -> list[str]:
 def test_the_ca_of_another_authority_is_not_used(world: World, authority: str) -> None:
     """It is refused under our Secret's name, too; our CA is used again when it is restored."""
     saved, other = _backup(world, authority), f"{authority}-other"
-    _apply(world, other)
+    authorities.apply(world, other)
     _wait_reason(world, other, "Active")
     theirs = json.loads(_system(world, "get", "secret", _ca(other, "issuing.1"), "--output", "json"))
     metadata = {"name": _ca(authority, "issuing.1"), "labels": theirs["metadata"]["labels"]}
@@ -222,7 +218,7 @@ def test_the_ca_of_another_authority_is_not_used(world: World, authority: str) -
 def test_a_root_that_somebody_writes_into_the_status_is_not_trusted(world: World, authority: str) -> None:
     """The status is a copy of the ledger, whatever it says."""
     bundle = world.files("orders-mtls")["ca.crt"]
-    _apply(world, f"{authority}-other")
+    authorities.apply(world, f"{authority}-other")
     wait_until(lambda: _condition(world, f"{authority}-other").get("reason") == "Active", "the other one signs")
     theirs, ours = (_generations(world, name) for name in (f"{authority}-other", authority))
     forged = [one | {"number": 99} for one in theirs]
@@ -246,7 +242,7 @@ def test_an_authority_that_is_made_again_takes_up_its_ca(world: World, authority
     serial = world.serial("orders")
     world.delete("mtlsca", authority)
     world.wait_reason("orders", "AuthorityNotFound")
-    _apply(world, authority)
+    authorities.apply(world, authority)
     world.wait_ready("orders")
 
     assert ["issuing.1", "root.1"] == _cas(world, authority)
@@ -259,7 +255,7 @@ def test_an_issuing_ca_is_replaced_at_half_its_life(world: World, tmp_path: Path
     """Its leaves are made anew, no bundle changes, and nothing is told of it."""
     name = f"short-{world.namespace}"
     leaf = {"duration": "1m", "minDuration": "1m", "maxDuration": "1m"}
-    _apply(world, name, issuing={"duration": "2m"}, leaf=leaf)
+    authorities.apply(world, name, issuing={"duration": "2m"}, leaf=leaf)
     world.apply("orders", authority=name, renewBefore="10s")
     world.wait_ready("orders")
     bundle, issuer = world.files("orders-mtls")["ca.crt"], world.status("orders")["certificate"]["issuerKeyID"]

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 
 from devtools.clusters import clusters, operators
 from devtools.clusters.operators import wait_until
-from support import verify
+from support import rival, verify
 from support.stores import PASSWORD, PKCS12, opened, put_password
 from support.world import World
 
@@ -40,11 +40,6 @@ def sweeping() -> Iterator[World]:
             authority = yaml.safe_dump(body | {"metadata": {"name": "default"}})
             cluster.kubectl("apply", "--filename", "-", stdin=authority)
             yield world
-
-
-def patch(world: World, body: dict[str, Any], *, manager: str = "rival") -> None:
-    """Change the Secret of `orders` as somebody else."""
-    world.patch("secret", "orders-mtls", body, manager=manager)
 
 
 def same(before: dict[str, bytes], after: dict[str, bytes]) -> set[str]:
@@ -89,7 +84,7 @@ def test_formats_come_and_go_without_a_new_certificate(world: World) -> None:
     put_password(world)
     world.apply("orders")
     world.wait_ready("orders")
-    patch(world, {"data": {"theirs": "eWVz", "tls.pfx": "eWVz"}})
+    rival.patch(world, "orders-mtls", {"data": {"theirs": "eWVz", "tls.pfx": "eWVz"}})
     before, writes = world.files("orders-mtls"), world.counted_writes()["patch", "secrets"]
     theirs = {"theirs", "tls.pfx"}
 
@@ -239,7 +234,7 @@ def test_a_further_file_that_somebody_changed_is_mended(world: World, name: str)
     world.wait_ready("orders")
     before = world.files("orders-mtls")
     for content in ("bm8gZmlsZQ==", None):
-        patch(world, {"data": {name: content}})
+        rival.patch(world, "orders-mtls", {"data": {name: content}})
         wait_until(lambda: world.files("orders-mtls").get(name, b"no file") != b"no file", f"{name} is mended")
         wait_until(lambda: opened(world.files("orders-mtls")), "the stores open")
     after = world.files("orders-mtls")
@@ -252,9 +247,9 @@ def test_a_further_file_that_somebody_keeps_changing_is_left_alone(world: World)
     world.apply("orders", formats={"combinedPEM": {}})
     world.wait_ready("orders")
     for _ in range(3):
-        patch(world, {"data": {"tls.pem": "bm8gZmlsZQ=="}})
+        rival.patch(world, "orders-mtls", {"data": {"tls.pem": "bm8gZmlsZQ=="}})
         wait_until(lambda: world.files("orders-mtls")["tls.pem"] != b"no file", "tls.pem is mended")
-    patch(world, {"data": {"tls.pem": "bm8gZmlsZQ=="}})
+    rival.patch(world, "orders-mtls", {"data": {"tls.pem": "bm8gZmlsZQ=="}})
     condition = world.wait_reason("orders", "SecretContested")
 
     assert condition["message"].startswith("secret orders-mtls was overwritten 3 times since 2")
@@ -269,7 +264,7 @@ def test_a_further_file_that_was_changed_behind_our_own_name_is_found_by_the_swe
     sweeping.wait_ready("orders")
     before = sweeping.files("orders-mtls")
     harm = dict.fromkeys(FURTHER, "bm8gZmlsZQ==")
-    patch(sweeping, {"data": harm}, manager="mutualtls-operator")
+    rival.patch(sweeping, "orders-mtls", {"data": harm}, manager="mutualtls-operator")
     wait_until(lambda: b"no file" not in sweeping.files("orders-mtls").values(), "all files are mended")
     after = sweeping.files("orders-mtls")
 
@@ -370,7 +365,7 @@ def test_a_key_is_kept_under_never_as_long_as_it_can_be(
     if damage is None:
         applied(world, **spec)
     else:
-        patch(world, {"data": damage})
+        rival.patch(world, "orders-mtls", {"data": damage})
     world.wait_reissued("orders", serial)
     made = public(world)
     assert is_kept is (made == before)

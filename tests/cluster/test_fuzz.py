@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from devtools.clusters.clusters import Cluster
 from devtools.clusters.operators import Operator, wait_until
-from support import conformance
+from support import conformance, rival
 from support.conformance import Row
 from support.world import World
 
@@ -220,12 +220,8 @@ Damage = Callable[[World, str, random.Random], None]
 _FILES = ("tls.key", "tls.crt", "ca.crt")
 
 
-def _patch(world: World, secret: str, body: dict[str, Any]) -> None:
-    world.client.patch("secret", secret, body, namespace=world.namespace, manager="rival")
-
-
 def _write(world: World, secret: str, file: str, content: bytes) -> None:
-    _patch(world, secret, {"data": {file: base64.b64encode(content).decode()}})
+    rival.patch(world, secret, {"data": {file: base64.b64encode(content).decode()}})
 
 
 def garbage(world: World, secret: str, draw: random.Random) -> None:
@@ -252,7 +248,7 @@ def flipped(world: World, secret: str, draw: random.Random) -> None:
 def dropped(world: World, secret: str, draw: random.Random) -> None:
     """Take files away, or what is in them: of this type of Secret the API server wants the first two to be there."""
     files = draw.sample(_FILES, draw.randint(1, 2))
-    _patch(world, secret, {"data": {file: None if file == "ca.crt" else "" for file in files}})
+    rival.patch(world, secret, {"data": {file: None if file == "ca.crt" else "" for file in files}})
 
 
 def swapped(world: World, secret: str, draw: random.Random) -> None:
@@ -266,24 +262,24 @@ def unlabelled(world: World, secret: str, draw: random.Random) -> None:
     """Take labels away."""
     labels = ["mutualtls.dev/part", "mutualtls.dev/authority", "app.kubernetes.io/managed-by"]
     taken = draw.sample(labels, draw.randint(1, 3))
-    _patch(world, secret, {"metadata": {"labels": dict.fromkeys(taken)}})
+    rival.patch(world, secret, {"metadata": {"labels": dict.fromkeys(taken)}})
 
 
 def unannotated(world: World, secret: str, draw: random.Random) -> None:
     """Take annotations away, or write nonsense into them; but for the one by which the Secret is the identity's."""
     value = draw.choice([None, "", "{}", "nonsense", '{"serialNumber": 7}'])
     names = draw.sample(["mutualtls.dev/facts", "mutualtls.dev/owned", "mutualtls.dev/identity-name"], 2)
-    _patch(world, secret, {"metadata": {"annotations": dict.fromkeys(names, value)}})
+    rival.patch(world, secret, {"metadata": {"annotations": dict.fromkeys(names, value)}})
 
 
 def disowned(world: World, secret: str, _: random.Random) -> None:
     """Take the owner away."""
-    _patch(world, secret, {"metadata": {"ownerReferences": []}})
+    rival.patch(world, secret, {"metadata": {"ownerReferences": []}})
 
 
 def frozen(world: World, secret: str, _: random.Random) -> None:
     """Make it immutable."""
-    _patch(world, secret, {"immutable": True})
+    rival.patch(world, secret, {"immutable": True})
 
 
 def deleted(world: World, secret: str, _: random.Random) -> None:
@@ -293,7 +289,7 @@ def deleted(world: World, secret: str, _: random.Random) -> None:
 
 def touched(world: World, secret: str, _: random.Random) -> None:
     """Add what is nobody's business."""
-    _patch(world, secret, {"data": {"theirs": "eWVz"}, "metadata": {"labels": {"theirs": "yes"}}})
+    rival.patch(world, secret, {"data": {"theirs": "eWVz"}, "metadata": {"labels": {"theirs": "yes"}}})
 
 
 DAMAGES: tuple[Damage, ...] = (

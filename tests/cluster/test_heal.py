@@ -9,12 +9,8 @@ from typing import Any
 import pytest
 
 from devtools.clusters.operators import wait_until
+from support import rival
 from support.world import World
-
-
-def patch(world: World, secret: str, body: dict[str, Any]) -> None:
-    """Change a Secret as somebody else."""
-    world.patch("secret", secret, body)
 
 
 def test_a_deleted_secret_comes_back(world: World) -> None:
@@ -42,7 +38,7 @@ def test_damaged_files_are_made_anew(world: World, damage: dict[str, Any], reaso
     world.apply("orders")
     world.wait_ready("orders")
     serial = world.serial("orders")
-    patch(world, "orders-mtls", {"data": damage})
+    rival.patch(world, "orders-mtls", {"data": damage})
     world.wait_reissued("orders", serial)
     wait_until(lambda: world.events("orders"), "the healing is told")
 
@@ -56,7 +52,7 @@ def test_the_key_of_another_certificate_is_noticed(world: World) -> None:
     world.wait_ready("orders", "billing")
     serial = world.serial("orders")
     planted = (world.get("secret", "billing-mtls") or {})["data"]["tls.key"]
-    patch(world, "orders-mtls", {"data": {"tls.key": planted}})
+    rival.patch(world, "orders-mtls", {"data": {"tls.key": planted}})
     world.wait_reissued("orders", serial)
 
     assert planted != (world.get("secret", "orders-mtls") or {})["data"]["tls.key"]
@@ -67,7 +63,7 @@ def test_a_changed_bundle_is_mended_alone(world: World) -> None:
     world.apply("orders")
     world.wait_ready("orders")
     before = world.files("orders-mtls")
-    patch(world, "orders-mtls", {"data": {"ca.crt": "bm8gYnVuZGxl"}})
+    rival.patch(world, "orders-mtls", {"data": {"ca.crt": "bm8gYnVuZGxl"}})
     wait_until(lambda: world.files("orders-mtls") == before, "the bundle is written back")
 
 
@@ -90,7 +86,7 @@ def test_a_foreign_edit_that_damages_nothing_changes_nothing(world: World) -> No
     world.apply("orders")
     world.wait_ready("orders")
     before = world.counted_writes()
-    patch(world, "orders-mtls", {"data": {"theirs": "eWVz"}, "metadata": {"labels": {"theirs": "yes"}}})
+    rival.patch(world, "orders-mtls", {"data": {"theirs": "eWVz"}, "metadata": {"labels": {"theirs": "yes"}}})
     world.apply("next")
     world.wait_ready("next")
 
@@ -175,7 +171,7 @@ def test_what_happened_while_the_operator_was_away_is_made_good(world: World) ->
     serials = {name: world.serial(name) for name in ("deleted", "damaged", "changed", "untouched")}
     assert world.operator.stop()
     world.delete("secret", "deleted-mtls")
-    patch(world, "damaged-mtls", {"data": {"tls.crt": "bm8gY2VydGlmaWNhdGU="}})
+    rival.patch(world, "damaged-mtls", {"data": {"tls.crt": "bm8gY2VydGlmaWNhdGU="}})
     world.apply("changed", usages=["client auth"])
     world.apply("new")
     world.operator.start()

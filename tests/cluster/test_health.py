@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from devtools.clusters import clusters, operators
 from devtools.clusters.clusters import Cluster
 from devtools.clusters.operators import Operator, wait_until
 from devtools.machine import ports
+from support.probes import Probed
 from support.world import World
 
 AUTHORITY = {
@@ -27,33 +27,16 @@ AUTHORITY = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class Watched(Probed):
     """An operator on a cluster of its own, as kubelet sees it."""
 
     cluster: Cluster
     operator: Operator
-    port: int
 
     @property
     def world(self) -> World:
         """The cluster as seen from namespace `default`."""
         return World(cluster=self.cluster, operator=self.operator, namespace="default")
-
-    def ask(self, path: str) -> tuple[int, str]:
-        """Ask for `/healthz` or `/readyz`. Code 0: there is no answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        except OSError:
-            return 0, ""
-        finally:
-            connection.close()
-
-    def wait_code(self, path: str, code: int, *, deadline_s: float = 60) -> None:
-        """Wait until a question is answered with a code."""
-        wait_until(lambda: self.ask(path)[0] == code, f"{path} answers {code}", deadline_s=deadline_s)
 
     def install(self) -> None:
         """Create what the operator needs and an authority, and wait until it serves."""

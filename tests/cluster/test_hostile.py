@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from support import tenant
+from support.secrets import FACTS
 from support.tenant import CONFIG_MAPS, IDENTITIES, OURS, SECRETS, Field, Tenant, nested
 
 _MOST_MIB = 160.0
@@ -50,23 +51,6 @@ def files(name: str, facts: dict[str, Any] | str, **metadata: Any) -> dict[str, 
     data = dict.fromkeys(("ca.crt", "tls.crt", "tls.key"), "eA==")
     found = secret(name, "files", annotations=annotations, **metadata)
     return {**found, "type": "kubernetes.io/tls", "data": data}
-
-
-FACTS: dict[str, Any] = {
-    "serialNumber": "1",
-    "fingerprint": "1",
-    "publicKeyHash": "1",
-    "issuerKeyId": "1",
-    "chainHash": "1",
-    "notBefore": "2026-01-01T00:00:00Z",
-    "notAfter": "2027-01-01T00:00:00Z",
-    "namesHash": "1",
-    "usages": ["server auth"],
-    "algorithm": "ECDSA",
-    "size": 256,
-    "encoding": "PKCS8",
-    "bundleHash": "1",
-}
 
 
 def bundle(name: str, published: str) -> dict[str, Any]:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from devtools.clusters.operators import wait_until
-from support.rival import NEVER, NO_FILE, THEIRS, _apply_authority, _patch, _secret
+from support import authority, rival
+from support.rival import NO_FILE, THEIRS
 from support.world import World
+
+NEVER = {"rotationPolicy": "Never"}
 
 # Keys under rotationPolicy Never
 
@@ -29,18 +32,18 @@ PLANTED = [
 @pytest.mark.parametrize(("other", "files", "reason"), PLANTED)
 def test_a_planted_key_is_never_kept(world: World, other: dict[str, Any], files: tuple[str, ...], reason: str) -> None:
     """A planted key may be valid, and is not the one that the status recorded."""
-    _apply_authority(world, "planter")
+    authority.apply(world, "planter")
     world.apply("orders", privateKey=NEVER)
     world.apply("other", **other)
     world.wait_ready("orders", "other")
-    serial, planted = world.serial("orders"), _secret(world, "other-mtls")["data"]
-    _patch(world, "orders-mtls", {"data": {name: planted[name] for name in files} | THEIRS})
+    serial, planted = world.serial("orders"), world.secret("other-mtls")["data"]
+    rival.patch(world, "orders-mtls", {"data": {name: planted[name] for name in files} | THEIRS})
     world.wait_reissued("orders", serial)
-    healed = _secret(world, "orders-mtls")["data"]
+    healed = world.secret("orders-mtls")["data"]
 
     assert planted["tls.key"] != healed["tls.key"]
     assert healed["theirs"] == THEIRS["theirs"]
-    assert planted == _secret(world, "other-mtls")["data"]
+    assert planted == world.secret("other-mtls")["data"]
     world.wait_events("orders", ("Normal", reason))
 
 
@@ -49,14 +52,14 @@ def test_a_key_that_was_planted_under_suspend_is_not_kept_afterwards(world: Worl
     for name in ("orders", "other"):
         world.apply(name, privateKey=NEVER)
     world.wait_ready("orders", "other")
-    planted = _secret(world, "other-mtls")["data"]
+    planted = world.secret("other-mtls")["data"]
     world.apply("orders", privateKey=NEVER, suspend=True)
-    _patch(world, "orders-mtls", {"data": planted})
+    rival.patch(world, "orders-mtls", {"data": planted})
     world.wait_reason("orders", "Suspended")
     world.apply("orders", privateKey=NEVER)
     world.wait_ready("orders")
 
-    assert planted["tls.key"] != _secret(world, "orders-mtls")["data"]["tls.key"]
+    assert planted["tls.key"] != world.secret("orders-mtls")["data"]["tls.key"]
 
 
 def test_a_planted_key_is_not_certified_even_if_its_certificate_is_as_asked_for(world: World) -> None:
@@ -64,13 +67,13 @@ def test_a_planted_key_is_not_certified_even_if_its_certificate_is_as_asked_for(
     world.apply("orders", privateKey=NEVER)
     world.apply("other", services=["orders"], serviceAccountName="orders")
     world.wait_ready("orders", "other")
-    serial, planted = world.serial("orders"), _secret(world, "other-mtls")["data"]
-    _patch(world, "orders-mtls", {"data": planted})
+    serial, planted = world.serial("orders"), world.secret("other-mtls")["data"]
+    rival.patch(world, "orders-mtls", {"data": planted})
     wait_until(lambda: world.serial("orders") != serial, "the operator has read the planted files")
     world.apply("orders", privateKey=NEVER, duration="12h")
     world.wait_ready("orders")
 
-    assert planted["tls.key"] != _secret(world, "orders-mtls")["data"]["tls.key"]
+    assert planted["tls.key"] != world.secret("orders-mtls")["data"]["tls.key"]
 
 
 def test_a_key_is_not_kept_under_never_when_the_certificate_is_damaged(world: World) -> None:
@@ -78,7 +81,7 @@ def test_a_key_is_not_kept_under_never_when_the_certificate_is_damaged(world: Wo
     world.apply("orders", privateKey=NEVER)
     world.wait_ready("orders")
     key, serial = world.files("orders-mtls")["tls.key"], world.serial("orders")
-    _patch(world, "orders-mtls", {"data": {"tls.crt": NO_FILE} | THEIRS})
+    rival.patch(world, "orders-mtls", {"data": {"tls.crt": NO_FILE} | THEIRS})
     world.wait_reissued("orders", serial)
 
     assert key != world.files("orders-mtls")["tls.key"]
@@ -93,15 +96,15 @@ def test_another_authority_signs_when_it_is_asked_for(world: World) -> None:
     """Key, chain and bundle are new in one write."""
     world.apply("orders")
     world.wait_ready("orders")
-    _patch(world, "orders-mtls", {"data": THEIRS})
+    rival.patch(world, "orders-mtls", {"data": THEIRS})
     serial, before, counted = world.serial("orders"), world.files("orders-mtls"), world.counted_writes()
-    _apply_authority(world, "another")
+    authority.apply(world, "another")
     world.apply("orders", authority="another")
     world.wait_reissued("orders", serial)
     after = world.files("orders-mtls")
 
     assert {"theirs"} == {name for name in before if before[name] == after[name]}
-    assert _secret(world, "orders-mtls")["metadata"]["labels"]["mutualtls.dev/authority"] == "another"
+    assert world.secret("orders-mtls")["metadata"]["labels"]["mutualtls.dev/authority"] == "another"
     assert (world.counted_writes() - counted)["patch", "secrets"] == 1
     world.wait_events("orders", ("Normal", "AuthorityChanged"))
 
@@ -114,7 +117,7 @@ def test_a_certificate_that_expired_while_the_operator_was_away_is_replaced(worl
     world.wait_ready("orders")
     serial, end = world.serial("orders"), datetime.fromisoformat(world.status("orders")["certificate"]["notAfter"])
     assert world.operator.stop()
-    _patch(world, "orders-mtls", {"data": THEIRS})
+    rival.patch(world, "orders-mtls", {"data": THEIRS})
     wait_until(lambda: datetime.now(UTC) > end, "the certificate has expired", deadline_s=90)
     world.operator.start()
     world.wait_reissued("orders", serial)

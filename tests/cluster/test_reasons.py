@@ -11,8 +11,11 @@ import pytest
 
 from devtools.clusters import clusters, operators
 from devtools.clusters.operators import wait_until
-from support.rival import NEVER, NO_FILE, THEIRS, _apply_authority, _patch, _secret
+from support import authority, rival
+from support.rival import NO_FILE, THEIRS
 from support.world import World
+
+NEVER = {"rotationPolicy": "Never"}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def quick() -> Iterator[World]:
         ) as operator:
             world = World(cluster=cluster, operator=operator, namespace="quick")
             cluster.kubectl("create", "namespace", world.namespace)
-            _apply_authority(world, "default")
+            authority.apply(world, "default")
             yield world
 
 
@@ -35,18 +38,18 @@ def quick() -> Iterator[World]:
 def test_a_secret_that_was_made_immutable_is_made_anew(world: World) -> None:
     """It is deleted and created with a new certificate; another Secret beside it is left alone."""
     world.kubectl("create", "secret", "generic", "theirs")
-    theirs = _secret(world, "theirs")
+    theirs = world.secret("theirs")
     world.apply("orders")
     world.wait_ready("orders")
-    old, serial = _secret(world, "orders-mtls"), world.serial("orders")
-    _patch(world, "orders-mtls", {"immutable": True})
+    old, serial = world.secret("orders-mtls"), world.serial("orders")
+    rival.patch(world, "orders-mtls", {"immutable": True})
     world.wait_reissued("orders", serial)
-    new = _secret(world, "orders-mtls")
+    new = world.secret("orders-mtls")
 
     assert old["metadata"]["uid"] != new["metadata"]["uid"]
     assert not new.get("immutable")
     world.wait_events("orders", ("Normal", "SecretImmutable"))
-    assert theirs == _secret(world, "theirs")
+    assert theirs == world.secret("theirs")
 
 
 def test_a_key_is_kept_under_never_when_its_secret_is_made_anew(world: World) -> None:
@@ -54,7 +57,7 @@ def test_a_key_is_kept_under_never_when_its_secret_is_made_anew(world: World) ->
     world.apply("orders", privateKey=NEVER)
     world.wait_ready("orders")
     key, serial = world.files("orders-mtls")["tls.key"], world.serial("orders")
-    _patch(world, "orders-mtls", {"immutable": True})
+    rival.patch(world, "orders-mtls", {"immutable": True})
     world.wait_reissued("orders", serial)
 
     assert key == world.files("orders-mtls")["tls.key"]
@@ -75,7 +78,7 @@ def test_a_secret_of_our_own_of_the_wrong_type_is_made_anew(world: World, labels
     world.operator.start()
     world.wait_reissued("orders", serial)
 
-    assert _secret(world, "orders-mtls")["type"] == "kubernetes.io/tls"
+    assert world.secret("orders-mtls")["type"] == "kubernetes.io/tls"
     assert {"tls.key", "tls.crt", "ca.crt"} == set(world.files("orders-mtls"))
     world.wait_events("orders", ("Normal", "SecretTypeWrong"))
 
@@ -87,9 +90,9 @@ def _contest(world: World, name: str, file: str) -> None:
     """Overwrite a file three times, wait for each mend, and overwrite it once more."""
     secret = f"{name}-mtls"
     for _ in range(3):
-        _patch(world, secret, {"data": {file: NO_FILE}})
+        rival.patch(world, secret, {"data": {file: NO_FILE}})
         wait_until(lambda: world.files(secret)[file] != base64.b64decode(NO_FILE), f"{file} is mended")
-    _patch(world, secret, {"data": {file: NO_FILE}})
+    rival.patch(world, secret, {"data": {file: NO_FILE}})
 
 
 CONTESTED = [
@@ -107,7 +110,7 @@ def test_a_secret_that_somebody_keeps_overwriting_is_left_alone(
     world.wait_ready("orders")
     _contest(world, "orders", file)
     condition = world.wait_reason("orders", "SecretContested")
-    contested = _secret(world, "orders-mtls")
+    contested = world.secret("orders-mtls")
     world.apply("next")
     world.wait_ready("next")
 
@@ -116,12 +119,12 @@ def test_a_secret_that_somebody_keeps_overwriting_is_left_alone(
     assert condition["status"] == "False"
     assert world.condition("orders", "Stalled")["status"] == "True"
     assert NO_FILE == contested["data"][file]
-    assert contested == _secret(world, "orders-mtls")
+    assert contested == world.secret("orders-mtls")
     world.wait_events("orders", *mends, ("Warning", "SecretContested"))
 
     world.apply("orders", secret={"labels": {"team": "shop"}})
     world.wait_ready("orders")
-    assert NO_FILE != _secret(world, "orders-mtls")["data"][file]
+    assert NO_FILE != world.secret("orders-mtls")["data"][file]
     assert world.condition("orders", "Stalled") == {}
 
 
@@ -176,7 +179,7 @@ def test_a_contest_is_over_after_a_while(quick: World) -> None:
     quick.wait_reason("contested", "SecretContested")
     quick.wait_ready("contested")
 
-    assert NO_FILE != _secret(quick, "contested-mtls")["data"]["ca.crt"]
+    assert NO_FILE != quick.secret("contested-mtls")["data"]["ca.crt"]
 
 
 # Secrets that move, or come back
@@ -185,7 +188,7 @@ def test_a_contest_is_over_after_a_while(quick: World) -> None:
 def test_a_secret_of_another_name_is_written_before_the_old_one_goes(quick: World) -> None:
     """The old one stays for a while, as it is, so that its consumers can move."""
     quick.kubectl("create", "secret", "generic", "theirs")
-    theirs = _secret(quick, "theirs")
+    theirs = quick.secret("theirs")
     quick.apply("moved")
     quick.wait_ready("moved")
     old = quick.files("moved-mtls")
@@ -203,7 +206,7 @@ def test_a_secret_of_another_name_is_written_before_the_old_one_goes(quick: Worl
         ("delete", "secrets", "moved-mtls"),
     ]
     assert new == quick.files("elsewhere")
-    assert theirs == _secret(quick, "theirs")
+    assert theirs == quick.secret("theirs")
     quick.wait_events("moved", ("Normal", "SecretRenamed"))
 
 
@@ -285,7 +288,7 @@ def test_the_secret_of_a_predecessor_is_adopted_from_a_backup(world: World) -> N
     """It is annotated with a uid that is dead; the certificate in it is taken over as it is."""
     world.apply("orders", secret={"deletionPolicy": "Retain"})
     world.wait_ready("orders")
-    serial, backup = world.serial("orders"), _secret(world, "orders-mtls")
+    serial, backup = world.serial("orders"), world.secret("orders-mtls")
     for field in ("uid", "resourceVersion", "creationTimestamp", "managedFields"):
         backup["metadata"].pop(field, None)
     backup["data"] |= THEIRS
@@ -295,7 +298,7 @@ def test_the_secret_of_a_predecessor_is_adopted_from_a_backup(world: World) -> N
     world.kubectl("apply", "--filename", "-", stdin=json.dumps(backup))
     world.operator.start()
     world.wait_ready("orders")
-    adopted, uid = _secret(world, "orders-mtls"), (world.get("mtls", "orders") or {})["metadata"]["uid"]
+    adopted, uid = world.secret("orders-mtls"), (world.get("mtls", "orders") or {})["metadata"]["uid"]
 
     assert backup["data"] == adopted["data"]
     assert serial == world.serial("orders")
@@ -321,7 +324,7 @@ def test_damage_behind_our_own_name_is_found_by_the_sweep(quick: World, body: di
     quick.apply(name)
     quick.wait_ready(name)
     serial = quick.serial(name)
-    _patch(quick, f"{name}-mtls", body, manager="mutualtls-operator")
+    rival.patch(quick, f"{name}-mtls", body, manager="mutualtls-operator")
     quick.wait_reissued(name, serial)
 
     quick.wait_events(name, ("Normal", reason))
@@ -332,7 +335,7 @@ def test_a_bundle_that_was_changed_behind_our_own_name_is_found_by_the_sweep(qui
     quick.apply("hidden-bundle")
     quick.wait_ready("hidden-bundle")
     before = quick.files("hidden-bundle-mtls")
-    _patch(quick, "hidden-bundle-mtls", {"data": {"ca.crt": NO_FILE} | THEIRS}, manager="mutualtls-operator")
+    rival.patch(quick, "hidden-bundle-mtls", {"data": {"ca.crt": NO_FILE} | THEIRS}, manager="mutualtls-operator")
     wait_until(
         lambda: quick.files("hidden-bundle-mtls") == before | {"theirs": b"yes"}, "the bundle alone is written back"
     )
@@ -344,9 +347,9 @@ def test_a_foreign_edit_that_damages_nothing_costs_one_read_at_most(world: World
         world.apply(name)
     world.wait_ready("labelled", "rewritten")
     before = world.counted_writes()
-    _patch(world, "labelled-mtls", {"data": THEIRS, "metadata": {"labels": THEIRS}})
+    rival.patch(world, "labelled-mtls", {"data": THEIRS, "metadata": {"labels": THEIRS}})
     longer = base64.b64encode(world.files("rewritten-mtls")["tls.key"] + b"\n").decode()
-    _patch(world, "rewritten-mtls", {"data": {"tls.key": longer}})
+    rival.patch(world, "rewritten-mtls", {"data": {"tls.key": longer}})
     wait_until(lambda: world.reads("rewritten-mtls"), "the rewritten secret is read")
     world.apply("next")
     world.wait_ready("next")
@@ -354,5 +357,5 @@ def test_a_foreign_edit_that_damages_nothing_costs_one_read_at_most(world: World
     assert world.reads("labelled-mtls") == 0
     assert world.reads("rewritten-mtls") == 1
     assert before + world.ISSUANCE == world.counted_writes()
-    assert longer == _secret(world, "rewritten-mtls")["data"]["tls.key"]
+    assert longer == world.secret("rewritten-mtls")["data"]["tls.key"]
     assert world.files("labelled-mtls")["theirs"] == b"yes"

@@ -17,6 +17,12 @@ QUICK = {"soak": "1s", "retire": "AfterReplacement", "laggardTimeout": "5s"}
 """`spec.rotation` of a rotation that takes seconds."""
 
 
+def apply(world: World, name: str, **spec: Any) -> None:
+    """Apply an authority."""
+    body = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority", "metadata": {"name": name}}
+    world.client.apply("mtlsca", body | {"spec": spec})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnAuthority:
     """An authority of the test's own."""
@@ -26,8 +32,7 @@ class AnAuthority:
 
     def apply(self, **spec: Any) -> None:
         """Apply it, with a quick rotation unless the spec says otherwise."""
-        body = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority", "metadata": {"name": self.name}}
-        self.world.client.apply("mtlsca", body | {"spec": {"rotation": QUICK} | spec})
+        apply(self.world, self.name, **{"rotation": QUICK} | spec)
 
     def issue(self, *identities: str) -> None:
         """Have identities issued by it."""

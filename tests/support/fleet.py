@@ -300,7 +300,7 @@ class Fleet:
             self.told = progress.of(self.view())
         except AuthorityError:
             return
-        told = tuple(_status(ca) for ca in known.generations if ca.fingerprint and ca.state != State.GONE)
+        told = tuple(status_of(ca) for ca in known.generations if ca.fingerprint and ca.state != State.GONE)
         if told != self.of.status.generations:
             status = AuthorityStatus(generations=told, revision=known.revision)
             self.of = msgspec.structs.replace(self.of, status=status)
@@ -670,7 +670,8 @@ def _roots(pem: bytes) -> frozenset[str]:
     return frozenset(map(fingerprint, readings.certificates_in(pem)))
 
 
-def _status(ca: CAGeneration) -> CAStatus:
+def status_of(ca: CAGeneration) -> CAStatus:
+    """Tell of a CA as the status of its authority does."""
     return CAStatus(
         role=ca.role,
         number=ca.number,

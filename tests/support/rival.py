@@ -1,4 +1,4 @@
-"""Somebody else who writes Secrets of identities."""
+"""Somebody else who writes the Secrets of identities."""
 
 from __future__ import annotations
 
@@ -7,21 +7,11 @@ from typing import Any
 from support.world import World
 
 NO_FILE = "bm8gZmlsZQ=="
+"""What is no file of any kind, in base64."""
 THEIRS = {"theirs": "eWVz"}
-NEVER = {"rotationPolicy": "Never"}
+"""Data of their own."""
 
 
-def _apply_authority(world: World, name: str) -> None:
-    body = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority", "metadata": {"name": name}}
-    world.client.apply("mtlsca", body | {"spec": {}})
-
-
-def _patch(world: World, secret: str, body: dict[str, Any], *, manager: str = "rival") -> None:
-    """Change a Secret as somebody else."""
+def patch(world: World, secret: str, body: dict[str, Any], *, manager: str = "rival") -> None:
+    """Change a Secret in their name."""
     world.patch("secret", secret, body, manager=manager)
-
-
-def _secret(world: World, name: str) -> dict[str, Any]:
-    body = world.get("secret", name)
-    assert body is not None
-    return body

@@ -14,7 +14,7 @@ from devtools.clusters import proxy as proxies
 from devtools.clusters.clusters import Cluster
 from devtools.clusters.operators import NAMESPACE, Operator, TimeoutExpiredError, wait_until
 from devtools.clusters.proxy import Proxy
-from support import chart
+from support import authority, chart
 from support.chart import Helm
 from support.world import World
 
@@ -86,10 +86,7 @@ def running(prefix: str, folder: Path) -> Iterator[Scene]:
 
 def authority_and_identity(world: World) -> None:
     """Make an authority, whose CA is yet to be made, and an identity that waits for it."""
-    head = {"apiVersion": "mutualtls.dev/v1alpha1", "kind": "MutualTLSAuthority"}
-    leaf = {"minDuration": "1m"}
-    body = head | {"metadata": {"name": world.namespace}, "spec": {"leaf": leaf}}
-    world.client.apply("mtlsca", body)
+    authority.apply(world, world.namespace, leaf={"minDuration": "1m"})
     world.apply("orders", authority=world.namespace)
 
 

@@ -28,6 +28,22 @@ from support.builders import (
 )
 
 NAMES = Names(dns=("orders.shop.svc",), uris=("spiffe://cluster.local/ns/shop/sa/orders",))
+FACTS: dict[str, Any] = {
+    "serialNumber": "1",
+    "fingerprint": "1",
+    "publicKeyHash": "1",
+    "issuerKeyId": "1",
+    "chainHash": "1",
+    "notBefore": "2026-01-01T00:00:00Z",
+    "notAfter": "2027-01-01T00:00:00Z",
+    "namesHash": "1",
+    "usages": ["server auth"],
+    "algorithm": "ECDSA",
+    "size": 256,
+    "encoding": "PKCS8",
+    "bundleHash": "1",
+}
+"""What is noted of the files of a Secret, of no certificate in particular."""
 
 
 def good(**spec: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ It speaks to the API server itself, as kubectl would not send what it sends.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import re
 import secrets
@@ -24,6 +23,7 @@ from devtools.clusters.operators import Operator, wait_until
 from devtools.machine import ports
 from support import chart
 from support.chart import Helm
+from support.probes import Probed
 from support.world import World
 
 SERVED_S = 60.0
@@ -97,12 +97,11 @@ def _encoded(body: dict[str, Any], fields: str | None, manager: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(Probed):
     """A cluster with the chart, an operator with its rights, one tenant who attacks and one who only wants files."""
 
     cluster: Cluster
     operator: Operator
-    port: int
     mallory: Tenant
 
     @property
@@ -122,22 +121,6 @@ class Field:
         self.operator.kill()
         self.operator.start()
         self.wait_code("/readyz", 200)
-
-    def wait_code(self, path: str, code: int) -> None:
-        """Wait until a question is answered with a code; 0: not at all."""
-        wait_until(lambda: self.ask(path)[0] == code, f"{path} answers {code}", deadline_s=240)
-
-    def ask(self, path: str) -> tuple[int, str]:
-        """Ask for `/healthz`, `/readyz` or `/metrics`. Code 0: there is no answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        except OSError:
-            return 0, ""
-        finally:
-            connection.close()
 
 
 @contextlib.contextmanager

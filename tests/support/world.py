@@ -69,6 +69,12 @@ class World:
         """Read an object; None if it is not there."""
         return self.client.get(kind, name, namespace=self.namespace)
 
+    def secret(self, name: str) -> dict[str, Any]:
+        """Read a Secret, which must be there."""
+        body = self.get("secret", name)
+        assert body is not None
+        return body
+
     def patch(self, kind: str, name: str, body: dict[str, Any], *, manager: str = "tests") -> None:
         """Change an object by a merge patch, in the name of a field manager."""
         self.client.patch(kind, name, body, namespace=self.namespace, manager=manager)

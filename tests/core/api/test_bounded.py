@@ -22,23 +22,9 @@ from mutualtls.core.leaf.facts import Facts
 from mutualtls.core.leaf.secret import Owned
 from mutualtls.core.model import labels
 from support.builders import NOW, an_identity, observed, secret_of
+from support.secrets import FACTS
 
 DEEP = '{"x":' + "[" * 50_000 + "]" * 50_000 + "}"
-FACTS = {
-    "serialNumber": "1",
-    "fingerprint": "1",
-    "publicKeyHash": "1",
-    "issuerKeyId": "1",
-    "chainHash": "1",
-    "notBefore": "2026-01-01T00:00:00Z",
-    "notAfter": "2027-01-01T00:00:00Z",
-    "namesHash": "1",
-    "usages": ["server auth"],
-    "algorithm": "ECDSA",
-    "size": 256,
-    "encoding": "PKCS8",
-    "bundleHash": "1",
-}
 
 
 def facts(**more: Any) -> str:

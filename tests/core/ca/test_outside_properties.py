@@ -11,7 +11,6 @@ from cryptography import x509
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from core.rotation.test_rotation_properties import NAMES, SPECS, TENANT, Rotations
 from mutualtls.core.api.states import CAId, Role
 from mutualtls.core.ca import ledger, source
 from mutualtls.core.ca.ledger import Ledger
@@ -23,6 +22,7 @@ from support import builders
 from support.builders import NOW
 from support.fleet import SPEC, Fleet
 from support.outside_cas import files, outside_intermediate, outside_root
+from support.rotations import NAMES, SPECS, TENANT, Rotations
 
 BROUGHT = {
     "a root": files(outside_root()),

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from mutualtls.core.api.authority import Authority
-from mutualtls.core.api.authority_status import AuthorityStatus, CAStatus
+from mutualtls.core.api.authority_status import AuthorityStatus
 from mutualtls.core.api.orders import Compromise
 from mutualtls.core.api.states import CAId
 from mutualtls.core.ca import generations, ledger, readings
@@ -32,6 +32,7 @@ from support.builders import (
     secret_of,
 )
 from support.cas import ISSUING, ROOT
+from support.fleet import status_of
 
 BY = default_signer()
 FILES = decoded(secret_of(observed(an_identity())))
@@ -52,18 +53,7 @@ def mark_at(revision: int) -> ledger.Mark:
 
 def with_status(of: Authority) -> Authority:
     """An authority whose status tells of its CAs."""
-    told = tuple(
-        CAStatus(
-            role=ca.role,
-            number=ca.number,
-            state=ca.state,
-            fingerprint=ca.fingerprint,
-            key_id=ca.key_id,
-            not_after="",
-            certificate=ca.certificate,
-        )
-        for ca in BY.ledger.generations
-    )
+    told = tuple(map(status_of, BY.ledger.generations))
     return msgspec.structs.replace(of, status=AuthorityStatus(generations=told, revision=7))
 
 
