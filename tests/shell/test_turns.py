@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.queue.agenda import Agenda, Key, Priority
 from support.agendas import Clock, at_once, of, play, taken
 from support.builders import SECOND

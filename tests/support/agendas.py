@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
 
-from mutualtls.queue.agenda import Agenda, Key, Kind
+from mutualtls.core.model.object_key import ObjectKey
+from mutualtls.queue.agenda import Agenda, Key
 from support.builders import NOW, SECOND
 
 A, B, C = (Key.identity(ObjectKey("shop", name)) for name in "abc")

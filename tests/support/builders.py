@@ -41,7 +41,7 @@ from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.pki import certificates, issue, keys
 from mutualtls.core.pki.issue import CA
 from mutualtls.core.pki.keys import KeyType, PrivateKey
-from mutualtls.core.reasons import Reason, Refusal
+from mutualtls.core.reasons import Reason
 from mutualtls.core.rotation import lifecycle
 from mutualtls.core.rotation.steps import Bury, Hold, Make, Note, Sign, Step, View, Write
 

@@ -14,7 +14,7 @@ from mutualtls.core.api.status import CertificateStatus
 from mutualtls.core.leaf import render
 from mutualtls.core.leaf.observed import Foreign, Found, Known, Observed
 from mutualtls.core.model import labels
-from mutualtls.core.reasons import Reason, Refusal
+from mutualtls.core.reasons import Reason
 from support import builders
 from support.builders import NOW, an_identity
 

@@ -14,7 +14,7 @@ from mutualtls.core.errors import AuthorityError
 from mutualtls.core.names.names import Names
 from mutualtls.core.pki import issue
 from mutualtls.core.pki.issue import CA
-from mutualtls.core.reasons import Reason, Refusal
+from mutualtls.core.reasons import Reason
 from mutualtls.core.rotation.steps import Sign
 from support.builders import NOW, P384, Home, authority, default_signer, key, other_signer
 from support.cas import ISSUING, ISSUING_2, ROOT

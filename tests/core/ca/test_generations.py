@@ -13,7 +13,7 @@ from mutualtls.core.ca.ledger import CAGeneration
 from mutualtls.core.errors import AuthorityError
 from mutualtls.core.pki import certificates
 from mutualtls.core.pki.keys import KeyType
-from mutualtls.core.reasons import Reason, Refusal
+from mutualtls.core.reasons import Reason
 from mutualtls.core.rotation.steps import Sign
 from support.builders import HOUR, NOW, P256, P384, SECOND, authority, default_signer, key
 

@@ -10,7 +10,7 @@ import pytest
 from mutualtls.core.api.states import State
 from mutualtls.core.ca.generations import Tombstone
 from mutualtls.core.pki.issue import CA
-from mutualtls.core.reasons import Reason, Refusal
+from mutualtls.core.reasons import Reason
 from mutualtls.core.rotation.steps import Hold, Sign
 from support.builders import DAY, HOUR, NOW, Home, authority, grown, named
 from support.cas import ISSUING, ISSUING_2, ROOT

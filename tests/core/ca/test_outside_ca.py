@@ -16,7 +16,7 @@ from mutualtls.core.ca.readings import Evidence
 from mutualtls.core.ca.source import Source, SourceError
 from mutualtls.core.pki import certificates
 from mutualtls.core.pki.issue import CA
-from mutualtls.core.reasons import Reason, Refusal
+from mutualtls.core.reasons import Reason
 from mutualtls.core.rotation.steps import Hold, Sign
 from support.builders import DAY, HOUR, NOW, Home, authority, named
 from support.cas import ISSUING, ISSUING_2, ROOT, ROOT_2

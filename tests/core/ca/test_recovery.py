@@ -19,7 +19,7 @@ from mutualtls.core.errors import AuthorityError
 from mutualtls.core.pki import issue
 from mutualtls.core.pki.certificates import fingerprint, to_pem
 from mutualtls.core.pki.issue import CA
-from mutualtls.core.reasons import Reason, Refusal
+from mutualtls.core.reasons import Reason
 from mutualtls.core.rotation.steps import Hold
 from support.builders import (
     DAY,

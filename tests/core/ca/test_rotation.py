@@ -15,7 +15,7 @@ from mutualtls.core.ca.ledger import CAGeneration
 from mutualtls.core.errors import AuthorityError
 from mutualtls.core.pki import certificates, issue
 from mutualtls.core.pki.issue import CA
-from mutualtls.core.reasons import Reason, Refusal
+from mutualtls.core.reasons import Reason
 from mutualtls.core.rotation.steps import Hold, Make, Sign, Write
 from support.builders import DAY, P384, SECOND, Home, authority, grown, key, named, other_signer
 from support.cas import ISSUING, ROOT
