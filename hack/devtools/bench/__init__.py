@@ -1,1 +1,1 @@
-"""Figures: ours beside a controller that only writes the two objects, rotations, and attacks on fairness."""
+"""Figures: ours beside the floors and beside cert-manager, and attacks on fairness."""
