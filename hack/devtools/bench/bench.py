@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from devtools.bench import contenders, resources, scenarios, tables
+from devtools.bench import certmanager, chart, contenders, resources, scenarios, tables
 from devtools.bench import fairness as attacks
 from devtools.bench.contenders import Contender
 from devtools.bench.figures import Row
@@ -32,6 +32,14 @@ def main(  # noqa: PLR0917 - options of a command
     ] = None,
     rounds: Annotated[int, typer.Option(help="How often each is measured, in turn; the median is shown.")] = 3,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures of all rounds there.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw the medians there, as SVG.")] = None,
+    cert_manager: Annotated[
+        Path | None, typer.Option(help="Measure cert-manager, too: its controller's binary, as `certmanager` says.")
+    ] = None,
+    cert_manager_crds: Annotated[
+        Path | None,
+        typer.Option(help="Definitions of cert-manager's resources: a file, or `deploy/crds` of its sources."),
+    ] = None,
     rotation: Annotated[bool, typer.Option("--rotation", help="As --scenario rotation.")] = False,
     fairness: Annotated[
         bool, typer.Option("--fairness", help="Measure instead how long others wait while one namespace attacks.")
@@ -49,10 +57,16 @@ def main(  # noqa: PLR0917 - options of a command
     if unknown := sorted(set(chosen) - set(scenarios.SCENARIOS)):
         raise typer.BadParameter(f"no scenario: {', '.join(unknown)}; there are {', '.join(scenarios.SCENARIOS)}")
     beside_ours = [contenders.FLOOR, contenders.API_FLOOR]
+    if cert_manager is not None:
+        if cert_manager_crds is None:
+            raise typer.BadParameter("--cert-manager needs --cert-manager-crds")
+        beside_ours.append(certmanager.contender(cert_manager.resolve(), cert_manager_crds.resolve()))
     rows = _measure([contenders.OURS, *beside_ours], counts or [500, 2000], names=chosen, rounds=rounds)
     console.print(tables.figures_table(rows))
     console.print()
     console.print(tables.writes_table(rows))
+    if picture:
+        picture.write_text(chart.draw(rows, f"hack/bench, medians of {rounds} rounds"))
     if json_file:
         json_file.write_text(json.dumps(_told(rows), indent=2) + "\n")
 

@@ -64,14 +64,14 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connected(kubeconfig: Path, *, connections: int) -> AsyncIterator[Client]:
+async def connected(kubeconfig: Path, *, connections: int, timeout_s: float = 60) -> AsyncIterator[Client]:
     """Speak to the API server of a kubeconfig with one user and a token, over so many connections at most."""
     cluster, user = _read(kubeconfig)
     trust = ssl.create_default_context(cafile=cluster["certificate-authority"])
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=connections, ssl=trust, keepalive_timeout=60),
         headers={"Authorization": f"Bearer {user['token']}"},
-        timeout=aiohttp.ClientTimeout(total=60),
+        timeout=aiohttp.ClientTimeout(total=timeout_s),
     ) as session:
         yield Client(session, cluster["server"])
 

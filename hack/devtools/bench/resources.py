@@ -7,8 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-AUTHORITY = "{apiVersion: mutualtls.dev/v1alpha1, kind: MutualTLSAuthority, metadata: {name: default}}"
-"""The authority that signs for all identities."""
+AUTHORITY = """
+apiVersion: mutualtls.dev/v1alpha1
+kind: MutualTLSAuthority
+metadata: {name: default}
+spec: {leaf: {minDuration: 1m}}
+"""
+"""The authority that signs for all identities, also for minutes."""
+
+NAME, NAMESPACE = "$NAME", "$SPACE"
+"""What stands for the name and the namespace of an object in its spec."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +37,11 @@ class Resource:
         return f"/apis/{self.api_version}/namespaces/{namespace}/{self.plural}"
 
     def body(self, namespace: str, name: str, spec: Mapping[str, Any] | None = None) -> bytes:
-        """Write one, for a POST."""
+        """Write one, for a POST. In its spec, `NAME` and `NAMESPACE` stand for its own."""
         metadata = {"name": name, "namespace": namespace}
         body = {"apiVersion": self.api_version, "kind": self.kind, "metadata": metadata}
-        return json.dumps(body | ({"spec": spec} if spec else {})).encode()
+        text = json.dumps(body | ({"spec": spec} if spec else {}))
+        return text.replace(NAMESPACE, namespace).replace(NAME, name).encode()
 
 
 IDENTITY = Resource(api_version="mutualtls.dev/v1alpha1", kind="MutualTLSIdentity", plural="mutualtlsidentities")

