@@ -47,13 +47,14 @@ def test_no_validity_reaches_beyond_that_of_the_ca(
 @examples(150)
 @given(moments, durations, st.data(), st.text(max_size=40))
 def test_a_renewal_lies_within_life(now: datetime, duration: timedelta, data: st.DataObject, uid: str) -> None:
-    """It is after a tenth of it and before its end, whatever is asked for."""
+    """It comes when it gains enough to be made, after a tenth of life, and before its end, whatever is asked for."""
     renew_before = data.draw(st.integers(1, int(duration.total_seconds()) - 1)) * SECOND
     life = times.validity(now, duration)
     due = times.renewal_time(life, duration=duration, renew_before=renew_before, uid=uid)
 
-    assert now + duration / 10 - SECOND < due < life.not_after
-    assert due <= max(life.not_after - renew_before, times.whole(now + duration / 10))
+    assert now + duration / 10 <= due < life.not_after
+    assert due < max(life.not_after - renew_before, now + duration / 10) + SECOND
+    assert times.gains_enough(life.not_after, times.validity(due, duration).not_after, duration=duration)
 
 
 @examples(150)

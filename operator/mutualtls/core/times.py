@@ -122,7 +122,8 @@ def renewal_time(life: Validity, *, duration: timedelta, renew_before: timedelta
     """
     jitter = renew_before / 10 * _fraction(uid)
     due = whole(life.not_after - renew_before - jitter)
-    earliest = life.not_after - duration + duration / LEAST_GAIN
+    # Not a moment earlier: it would not gain enough, and nobody would look again before the end.
+    earliest = life.not_after - duration + duration / LEAST_GAIN + timedelta(seconds=1) - timedelta.resolution
     return max(due, whole(earliest), life.not_before)
 
 
