@@ -45,7 +45,7 @@ _TENTH = 10
 
 def _due_after(seconds: float) -> dict[str, Any]:
     """Ask for a renewal as early as there may be one, which has no jitter."""
-    life = round(seconds * _TENTH)
+    life = round(seconds) * _TENTH
     return {"duration": f"{life}s", "renewBefore": f"{life * 95 // 100}s"}
 
 
