@@ -54,12 +54,13 @@ class Meters:
 
     async def read(self, api: Client) -> Reading:
         """Read what counts up."""
-        writes = _writes((await api.get("/metrics")).decode())
+        written = writes((await api.get("/metrics")).decode())
         cpu = {name: process.cpu_s() for name, process in self.processes().items()}
-        return Reading(at=time.monotonic(), cpu_s=cpu, writes=writes)
+        return Reading(at=time.monotonic(), cpu_s=cpu, writes=written)
 
 
-def _writes(text: str) -> Counter[str]:
+def writes(text: str) -> Counter[str]:
+    """Read the writes that succeeded from an API server's metrics, by resource and verb."""
     counted = Counter[str]()
     for line in text.splitlines():
         if (match := _SERVED.fullmatch(line)) is None:
