@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 
 from mutualtls.core import times
 
 PREFIX = "MUTUALTLS_"
+
+
+class Events(StrEnum):
+    """For which certificates there is an Event."""
+
+    CHANGES = "changes"
+    """Those that are made for another reason than that they are the first, or planned."""
+    ALL = "all"
+    """Each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +58,12 @@ class Settings:
     """How long one request to the API server may take."""
     drain_timeout: timedelta = timedelta(seconds=5)
     """How long work under way may take to end at shutdown."""
+    events: Events = Events.CHANGES
+    """For which certificates there is an Event."""
+    metrics_per_identity: bool = False
+    """Whether /metrics has series for each identity."""
+    metrics_by_namespace: bool = False
+    """Whether /metrics counts the identities of each namespace."""
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -77,9 +93,18 @@ _LEAST: dict[str, tuple[int | timedelta, str]] = {
 }
 
 
+_BOOLEANS = {"true": True, "false": False}
+
+
 def _parse(name: str, text: str, kind: type) -> object:
     if kind is int and not text.removeprefix("-").isdecimal():
         raise ValueError(f"{name}: must be a whole number: {text}")
+    if issubclass(kind, StrEnum) and text not in list(kind):
+        raise ValueError(f"{name}: must be {' or '.join(kind)}: {text}")
+    if kind is bool:
+        if text not in _BOOLEANS:
+            raise ValueError(f"{name}: must be true or false: {text}")
+        return _BOOLEANS[text]
     try:
         return times.parse_duration(text) if kind is timedelta else kind(text)
     except ValueError as error:

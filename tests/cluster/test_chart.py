@@ -40,8 +40,9 @@ EVERYTHING: dict[str, Any] = {
     "imagePullSecrets": [{"name": "registry"}],
     "fullnameOverride": "certificates",
     "authority": {"name": "internal", "spec": {"leaf": {"duration": "12h"}}},
-    "settings": {"workers": 4, "conflictRetry": "1m30s"},
+    "settings": {"workers": 4, "conflictRetry": "1m30s", "events": "all"},
     "log": {"format": "text", "verbose": True},
+    "metrics": {"perIdentity": True, "byNamespace": True},
     "serviceAccount": {"name": "signer", "annotations": {"example.com/team": "platform"}},
     "podLabels": {"team": "platform"},
     "podAnnotations": {"example.com/team": "platform"},
@@ -147,7 +148,8 @@ def test_the_chart_is_of_the_version_of_the_operator() -> None:
 def test_every_setting_can_be_set() -> None:
     """The chart has a value for each setting, of its name in camel case, but for those that the chart decides."""
     schema = json.loads((CHART / "values.schema.json").read_text())
-    offered = schema["properties"]["settings"]["properties"]
+    groups = {group: schema["properties"][group]["properties"] for group in ("settings", "metrics")}
+    offered = [*groups["settings"], *(f"metrics{name[0].upper()}{name[1:]}" for name in groups["metrics"])]
     known = {field.name for field in fields(Settings)} - {"namespace", "health_port"}
 
     assert known == {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name) for name in offered}

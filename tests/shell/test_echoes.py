@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+from mutualtls.kube.requests import Requests
 from mutualtls.kube.unread import UnreadObjects
 from mutualtls.kube.versions import Versions
 from mutualtls.watching.echoes import Filter
@@ -44,6 +45,7 @@ class Kopf:
             list_ended=self.listed.append,
             unread=self.unread,
             versions=Versions(),
+            requests=Requests(),
         )
 
     def sees(self, *lines: str, is_list: bool = False) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -14,36 +13,12 @@ from mutualtls.core.bundles import publish
 from mutualtls.core.bundles.publish import Published
 from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.reasons import Reason
-from mutualtls.kube.unread import UnreadObjects
-from mutualtls.kube.versions import Versions
-from mutualtls.process.metrics import Metrics
-from mutualtls.queue.shares import Shares
 from mutualtls.queue.trouble import Trouble
 from mutualtls.store.store import Store
 from support.builders import NOW, authority, identity_body, observed, secret_of
+from support.measured import samples
 
 OF_DEFAULT = "authority=default"
-
-
-def told(store: Store, *, trouble: Trouble | None = None, **left_alone: str) -> dict[str, float]:
-    """List samples, each by its name without what all begin with, and its labels."""
-    metrics = Metrics(
-        store,
-        UnreadObjects(clock=lambda: NOW),
-        Versions(),
-        Shares(burst=1, window=timedelta(seconds=1)),
-        {},
-        trouble=trouble or Trouble(),
-        left_alone=lambda: left_alone,
-        remembered=lambda: 0,
-        clock=lambda: NOW,
-    )
-    samples = (sample for family in metrics.collect() for sample in family.samples)
-    return {_name(sample.name, sample.labels): sample.value for sample in samples}
-
-
-def _name(name: str, labels: dict[str, str]) -> str:
-    return " ".join([name.removeprefix("mutualtls_"), *(f"{label}={value}" for label, value in sorted(labels.items()))])
 
 
 def with_authority(status: AuthorityStatus) -> Store:
@@ -62,9 +37,9 @@ def test_what_a_rotation_waits_for_and_what_it_does_not_is_counted() -> None:
         store.identities.note(identity_body())
         for key in (("shop", "orders-mtls"), ("mirror", "orders-mtls"), ("shop", "orders-backup")):
             store.secrets.put(ObjectKey(*key), body, None, now=NOW)
-        samples = told(store)
+        found_now = samples(store=store)
         names = ("rotation_laggards", "rotation_excused", "rotation_skipped")
-        found.append([samples[f"{name} {OF_DEFAULT}"] for name in names])
+        found.append([found_now[f"{name} {OF_DEFAULT}"] for name in names])
 
     assert [[12, 2, 2], [0, 0, 2]] == found
 
@@ -79,7 +54,7 @@ def test_what_is_refused_left_alone_and_left_behind_is_counted() -> None:
     key = ObjectKey("shop", "roots")
     copy = publish.manifest(key, authority("gone"), b"", Published(authority="gone", bundle_hash="h"))
     store.copies.put(key, copy["metadata"] | {"uid": "u", "resourceVersion": "5"}, now=NOW)
-    samples = told(store, trouble=trouble, another="elsewhere")
+    told = samples(store=store, trouble=trouble, left_alone=lambda: {"another": "elsewhere"})
 
     expected = {
         "rejected_writes_total code=403 resource=secrets": 1,
@@ -88,7 +63,7 @@ def test_what_is_refused_left_alone_and_left_behind_is_counted() -> None:
         "authority_served_elsewhere authority=another served_by=elsewhere": 1,
         "bundle_copies_orphaned authority=gone": 1,
     }
-    assert expected == {name: samples.get(name) for name in expected}
+    assert expected == {name: told.get(name) for name in expected}
 
 
 def _not_writable() -> dict[str, Any]:

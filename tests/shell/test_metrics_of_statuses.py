@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
 from mutualtls.core.api.authority_status import AuthorityStatus, CAStatus
 from mutualtls.core.api.states import Role, State
-from mutualtls.kube.unread import UnreadObjects
-from mutualtls.kube.versions import Versions
-from mutualtls.process.metrics import Metrics
-from mutualtls.queue.shares import Shares
-from mutualtls.queue.trouble import Trouble
 from mutualtls.store.store import Store
-from support.builders import HOUR, NOW
+from support import measured
 
 GOOD = "2027-01-02T03:04:05Z"
 
@@ -36,18 +33,8 @@ def metrics_of(*cas: CAStatus) -> list[str]:
     store = Store()
     metadata = {"name": "default", "uid": "u", "generation": 1, "resourceVersion": "1"}
     store.authorities.note({"metadata": metadata, "status": msgspec.to_builtins(AuthorityStatus(generations=cas))})
-    metrics = Metrics(
-        store,
-        UnreadObjects(clock=lambda: NOW),
-        Versions(),
-        Shares(burst=1, window=HOUR),
-        {},
-        trouble=Trouble(),
-        left_alone=dict,
-        remembered=lambda: 0,
-        clock=lambda: NOW,
-    )
-    return [line for line in metrics.text().decode().splitlines() if line.startswith("mutualtls_ca_not_after")]
+    text = asyncio.run(measured.metrics(store=store).text()).decode()
+    return [line for line in text.splitlines() if line.startswith("mutualtls_ca_not_after")]
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from mutualtls.kube import rights
+from mutualtls.kube import requests
 
 
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
         ("GET", "/api/v1/secrets", "list v1/secrets"),
+        ("GET", "/version", "get version"),
         ("WATCH", "/api/v1/secrets", "watch v1/secrets"),
         ("GET", "/api/v1/namespaces", "list v1/namespaces"),
         ("GET", "/api/v1/namespaces/shop", "get v1/namespaces shop"),
@@ -30,7 +31,7 @@ from mutualtls.kube import rights
 )
 def test_a_request_is_told_as_a_review_asks(method: str, path: str, expected: str) -> None:
     """A review asks by verb, resource, name and namespace."""
-    found = rights.attributes(method, path)
+    found = requests.attributes(method, path)
     what = "/".join(filter(None, (found["group"], found["version"], found["resource"])))
     more = [found.get("name"), found.get("subresource"), f"in {found['namespace']}" if "namespace" in found else None]
 

@@ -14,7 +14,7 @@ import pytest
 from mutualtls import settings
 from mutualtls.process import telemetry
 from mutualtls.process.telemetry import LogFormat
-from mutualtls.settings import Settings
+from mutualtls.settings import Events, Settings
 
 
 def test_nothing_need_be_set() -> None:
@@ -30,6 +30,8 @@ def test_nothing_need_be_set() -> None:
         pytest.param("MUTUALTLS_SWEEP", "1h30m", "sweep", timedelta(hours=1.5), id="duration"),
         pytest.param("MUTUALTLS_HEALTH_PORT", "8080", "health_port", 8080, id="port"),
         pytest.param("MUTUALTLS_MOVE_GRACE", "1m", "move_grace", timedelta(minutes=1), id="grace"),
+        pytest.param("MUTUALTLS_EVENTS", "all", "events", Events.ALL, id="choice"),
+        pytest.param("MUTUALTLS_METRICS_BY_NAMESPACE", "true", "metrics_by_namespace", True, id="true or false"),
         pytest.param("MUTUALTLS_CONFLICT_RETRY", "5s", "conflict_retry", timedelta(seconds=5), id="two words"),
     ],
 )
@@ -44,11 +46,11 @@ def test_each_setting_has_a_variable(name: str, text: str, field: str, value: ob
 
 def test_every_setting_can_be_set() -> None:
     """Each by its own name, whatever it is."""
-    texts: dict[type, str] = {str: "x", int: "7", timedelta: "7h"}
+    texts: dict[type, str] = {str: "x", int: "7", timedelta: "7h", bool: "true", Events: "all"}
     environment = {f"MUTUALTLS_{field.name.upper()}": texts[type(field.default)] for field in fields(Settings)}
     found = settings.from_environment(environment)
 
-    assert {"x", 7, timedelta(hours=7)} == {getattr(found, field.name) for field in fields(Settings)}
+    assert {"x", 7, timedelta(hours=7), True, Events.ALL} == {getattr(found, field.name) for field in fields(Settings)}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +64,8 @@ def test_every_setting_can_be_set() -> None:
         pytest.param("MUTUALTLS_WORKERS", "-5", "must be at least one: -5", id="fewer than none"),
         pytest.param("MUTUALTLS_BURST", "0", "must be at least one: 0", id="no change"),
         pytest.param("MUTUALTLS_BURST_WINDOW", "0s", "must be at least 1s: 0s", id="no window"),
+        pytest.param("MUTUALTLS_EVENTS", "none", "must be changes or all: none", id="no such choice"),
+        pytest.param("MUTUALTLS_METRICS_PER_IDENTITY", "yes", "must be true or false: yes", id="no truth value"),
         pytest.param("MUTUALTLS_LARGE_KEYS", "-1", "must be at least 0: -1", id="fewer keys than none"),
     ],
 )

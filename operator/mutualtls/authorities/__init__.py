@@ -10,6 +10,8 @@
 - `lost_ledgers`: Ledgers that are gone, or older than what is there: how a lost one is noticed, and what is read to
   replace it.
 - `offers`: What authorities offer to identities: the roots to trust, and the CA that signs.
+- `outlook`: What can be seen of an authority beside its status: its ledger, which of its keys are there, what it
+  trusts.
 - `reconciler`: The reconciler of authorities: gather the view, take the next step until there is none, then write the
   status.
 - `state`: What the operator keeps in memory of one authority, among it the CA that signs.

@@ -7,10 +7,12 @@ and writes between them.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from mutualtls.authorities import outlook
 from mutualtls.authorities.ca_store import CAStore
 from mutualtls.authorities.claims import Claims
 from mutualtls.authorities.inputs import Inputs
@@ -18,6 +20,7 @@ from mutualtls.authorities.known_identities import KnownIdentities
 from mutualtls.authorities.ledgers import Ledgers, VersionedLedger
 from mutualtls.authorities.lost_ledgers import LostLedgers
 from mutualtls.authorities.offers import Offers
+from mutualtls.authorities.outlook import Outlook
 from mutualtls.authorities.state import AuthorityState
 from mutualtls.authorities.statuses import Statuses
 from mutualtls.authorities.views import Views
@@ -97,6 +100,15 @@ class AuthorityReconciler:
     def left_alone(self) -> dict[str, str]:
         """Authorities that an operator of another namespace serves, with that namespace."""
         return {name: state.left_to for name, state in self._offers.states() if state.left_to is not None}
+
+    def outlooks(self) -> dict[str, Outlook]:
+        """Show what is kept of each authority, by name."""
+        return {name: outlook.of(state) for name, state in self._offers.states()}
+
+    @property
+    def rotations(self) -> Counter[tuple[str, str]]:
+        """How rotations of roots ended, by authority and result."""
+        return self._statuses.rotations
 
     async def reconcile(self, name: str) -> datetime | None:
         """Advance an authority as far as it goes now. Return when to check it again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -45,6 +46,8 @@ class Statuses:
         self._trouble = trouble
         self._namespace = namespace
         self._clock = clock
+        self.rotations: Counter[tuple[str, str]] = Counter()
+        """How rotations of roots ended, by authority and result."""
 
     async def write(self, authority: Authority, state: AuthorityState, step: Sign | Hold, walk: Walk) -> None:
         """Write the status where it differs from what is there.
@@ -117,6 +120,7 @@ class Statuses:
 
     async def _post_events(self, authority: Authority, walk: Walk, new: AuthorityStatus) -> None:
         """Log, and say by an Event, which phases were entered, and what people should see to."""
+        self.rotations.update((authority.name, result) for result in walk.results(authority.status))
         for before, progress in walk.entered(authority.status):
             note = report.phase_begun(progress, before)
             is_smooth = before is None or not (before.gate.forced or before.gate.excused)

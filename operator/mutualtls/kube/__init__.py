@@ -7,6 +7,8 @@
 - `objects`: Objects as the API server sends them, decoded one at a time. Whatever a tenant wrote costs its own object
   alone.
 - `paths`: Paths of the objects that the operator reads and writes.
+- `requests`: Requests to the API server, counted as they are answered, and what each asks for in the words of access
+  reviews.
 - `rights`: Whether the account may still do what it must.
 - `session`: Find the API server and make the one session that we lend to Kopf, too.
 - `splitter`: Split a stream of JSON into single objects, whatever they hold: without recursion, with one in memory at a

@@ -36,6 +36,8 @@ class API:
         """What versions lists and watches have told of."""
         self.unread = UnreadObjects(clock=clock)
         """What could not be read of lists and watches."""
+        self.server_version = ""
+        """Version of the API server as it was last told; empty before."""
 
     async def check_clock(self) -> str | None:
         """Tell by how much our clock differs from the API server's `Date`, and what to do; None while it is in order.
@@ -47,12 +49,22 @@ class API:
         """
         clocks = self.transport.clocks
         if not clocks.are_compared:
-            try:
-                await self.transport.send(Request("GET", "/version"))
-            except ClusterError as error:
-                if not error.code:
-                    raise
+            await self.learn_version()
         return clocks.why_wrong()
+
+    async def learn_version(self) -> None:
+        """Ask the API server for its version. It may refuse to tell.
+
+        Raises:
+            ClusterError: there was no answer.
+        """
+        try:
+            told = await self.transport.send(Request("GET", "/version"))
+        except ClusterError as error:
+            if not error.code:
+                raise
+        else:
+            self.server_version = str(told.get("gitVersion", ""))
 
     def latest(self) -> datetime:
         """Tell the later of our time and the API server's, as far as they were compared.

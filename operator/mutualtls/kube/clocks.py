@@ -30,6 +30,11 @@ class Clocks:
         """Whether they were compared just now."""
         return abs(self._clock() - self._compared) <= _TRUSTED
 
+    @property
+    def skew(self) -> timedelta:
+        """By how much our clock is ahead of the API server's, at the last comparison."""
+        return self._skew
+
     def compare(self, date: str | None) -> None:
         """Compare them, once a second at most: the header has whole seconds, and parsing it takes longer."""
         now = self._clock()

@@ -12,6 +12,7 @@ from typing import Any
 
 from mutualtls.core.errors import ClusterError, UnreadableError
 from mutualtls.kube.api import API
+from mutualtls.kube.requests import asked, attributes
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +20,6 @@ _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _UNAUTHENTICATED = 401
 _MOST_AT_ONCE = 32
 """How many rights are asked for. They differ by verb and resource alone, so that there are never as many."""
-_VERBS = {"GET": "get", "WATCH": "watch", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
 
 
 class Rights:
@@ -40,10 +40,9 @@ class Rights:
         """Take in that a request was denied. Reviews themselves are asked again anyway."""
         if path == _REVIEWS:
             return
-        asked = attributes(method, path)
-        which = (asked["verb"], "/".join(filter(None, (asked["resource"], asked.get("subresource")))))
+        which = asked(method, path)
         if which in self._doubted or len(self._doubted) < _MOST_AT_ONCE:
-            self._doubted[which] = asked
+            self._doubted[which] = attributes(method, path)
             self._has_doubts.set()
         if code == _UNAUTHENTICATED:
             self._lack("the API server does not know the account (401): its token was revoked or has expired")
@@ -58,43 +57,26 @@ class Rights:
             await asyncio.sleep(self._check_s)
 
     async def _is_in_order(self) -> bool:
-        for which, asked in tuple(self._doubted.items()):
+        for which, review in tuple(self._doubted.items()):
             try:
-                may = await self._may(asked)
+                may = await self._may(review)
             except (ClusterError, UnreadableError) as error:
                 if getattr(error, "code", 0) == _UNAUTHENTICATED:
                     self._lack("the API server does not know the account (401): its token was revoked or has expired")
                 return False
             if not may:
                 what = " ".join(which)
-                where = f" in namespace {asked['namespace']}" if "namespace" in asked else ""
+                where = f" in namespace {review['namespace']}" if "namespace" in review else ""
                 self._lack(f"the account may not {what}{where}: give it the rights of the chart")
                 return False
             del self._doubted[which]
         return True
 
-    async def _may(self, asked: dict[str, str]) -> bool:
+    async def _may(self, attributes: dict[str, str]) -> bool:
         review: dict[str, Any] = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": asked},
+            "spec": {"resourceAttributes": attributes},
         }
         answer = await self._api.ask(_REVIEWS, review)
         return bool((answer.get("status") or {}).get("allowed"))
-
-
-def attributes(method: str, path: str) -> dict[str, str]:
-    """Say what a request asks for, as an access review does."""
-    parts = path.strip("/").split("/")
-    group = parts[1] if parts[0] == "apis" else ""
-    rest = parts[3:] if group else parts[2:]
-    found = {"group": group, "version": parts[2] if group else parts[1]}
-    if rest[0] == "namespaces" and len(rest) > 2:  # noqa: PLR2004 - something in a namespace
-        found["namespace"], rest = rest[1], rest[2:]
-    found["resource"] = rest[0]
-    if rest[1:]:
-        found["name"] = rest[1]
-    if rest[2:]:
-        found["subresource"] = rest[2]
-    verb = _VERBS[method]
-    return {"verb": "list" if verb == "get" and "name" not in found else verb, **found}

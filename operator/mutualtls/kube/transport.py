@@ -6,7 +6,7 @@ Errors carry what the API server said, but for text that quotes what was sent of
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,7 @@ from mutualtls.core.errors import (
 )
 from mutualtls.kube import objects, streams
 from mutualtls.kube.clocks import Clocks
+from mutualtls.kube.requests import Requests
 from mutualtls.kube.versions import Versions
 
 JSON = "application/json"
@@ -66,6 +67,8 @@ class Transport:
         """Compared at every answer."""
         self.versions = Versions()
         """What versions lists and watches have told of."""
+        self.requests = Requests()
+        """Each is counted once it is answered."""
         self.on_denied: Callable[[str, str, int], None] = _nothing
         """Called with method, path and code of a request that was denied: for a lack of rights, or of anything else."""
         self.on_refused: Callable[[str, str, int], None] = _nothing
@@ -76,6 +79,7 @@ class Transport:
         if self.versions.is_past and request.method != "GET":
             what = f"{request.method} {request.path} was not sent"
             raise ClusterError(f"{what}: versions went back, so that all is to be listed first")
+        began = self.requests.begin()
         try:
             async with self._session.request(
                 request.method,
@@ -88,7 +92,9 @@ class Transport:
                 content = await streams.read(response.content)
                 self.clocks.compare(response.headers.get("Date"))
         except (aiohttp.ClientError, TimeoutError) as error:
+            self.requests.note(request.method, request.path, None, began=began)
             raise ClusterError(f"{request.method} {request.path} got no answer: {type(error).__name__}") from error
+        self.requests.note(request.method, request.path, response.status, began=began)
         if response.status >= 400:  # noqa: PLR2004 - where errors begin
             raise self._failure(request, response.status, content)
         return objects.parse(content)
@@ -96,8 +102,10 @@ class Transport:
     @asynccontextmanager
     async def listed(self, request: Request) -> AsyncIterator[aiohttp.StreamReader]:
         """Ask for a page of a list."""
+        began = self.requests.begin()
         try:
-            async with self._answer(request, self._timeout) as response:
+            async with self._answered(request, self._timeout) as response:
+                self.requests.note(request.method, request.path, response.status, began=began)
                 self.clocks.compare(response.headers.get("Date"))
                 yield await self._content(request, response)
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -108,20 +116,25 @@ class Transport:
         """Ask for a watch that the API server ends after `timeout_s`."""
         timeout = aiohttp.ClientTimeout(total=timeout_s + 30, sock_connect=self._timeout.total, sock_read=90)
         try:
-            async with self._answer(request, timeout) as response:
+            async with self._answered(request, timeout) as response:
+                self.requests.note(request.method, request.path, response.status)
                 yield await self._content(request, response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ClusterError(f"watch of {request.path} broke: {type(error).__name__}") from error
 
-    def _answer(
-        self, request: Request, timeout: aiohttp.ClientTimeout
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return self._session.get(
-            self._server + request.path,
-            params=request.parameters,
-            headers={"Accept": request.accept},
-            timeout=timeout,
-        )
+    @asynccontextmanager
+    async def _answered(self, request: Request, within: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Wait for an answer to be read piece by piece."""
+        headers = {"Accept": request.accept}
+        try:
+            response = await self._session.get(
+                self._server + request.path, params=request.parameters, headers=headers, timeout=within
+            )
+        except (aiohttp.ClientError, TimeoutError):
+            self.requests.note(request.method, request.path, None)
+            raise
+        async with response:
+            yield response
 
     async def _content(self, request: Request, response: aiohttp.ClientResponse) -> aiohttp.StreamReader:
         if response.status != 200:  # noqa: PLR2004 - the one good status of a list, and of a watch

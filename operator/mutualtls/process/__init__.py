@@ -1,9 +1,7 @@
-"""The process: workers, supervision, health, metrics, logs.
+"""The process: workers, supervision, health, logs.
 
 - `health`: Health as kubelet asks for it: `/healthz`, whether to start the operator again; `/readyz`, whether it
   serves.
-- `metrics`: Metrics for Prometheus: the CAs of each authority, how far a root rotation is, what is pending, and what
-  waits.
 - `operator`: One operator process: wait for what it needs, start the watches and the workers, end in order.
 - `prerequisites`: What the cluster must have before the operator can begin.
 - `supervision`: Tasks that are never to end: one that fails is logged, told to health, and begun again after a growing

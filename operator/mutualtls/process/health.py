@@ -114,11 +114,11 @@ class Health:
         return max(since, self.well_since) if self.well_since is not None else since
 
 
-async def serve(health: Health, metrics: Callable[[], bytes], *, port: int) -> web.AppRunner:
+async def serve(health: Health, metrics: Callable[[], Awaitable[bytes]], *, port: int) -> web.AppRunner:
     """Serve both, and `/metrics` in Prometheus' text format, on all addresses, until the runner is cleaned up."""
 
     async def measure(_: web.Request) -> web.Response:
-        return web.Response(body=metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return web.Response(body=await metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     app = web.Application()
     app.router.add_get("/metrics", measure)

@@ -17,12 +17,13 @@ from mutualtls.core.model import labels
 from mutualtls.kube import session
 from mutualtls.kube.api import API
 from mutualtls.kube.events import Announcer
-from mutualtls.kube.rights import Rights, attributes
+from mutualtls.kube.requests import asked
+from mutualtls.kube.rights import Rights
 from mutualtls.kube.session import Connection
 from mutualtls.kube.watch import Followed, MetadataWatch
+from mutualtls.metrics.metrics import Metrics, Sources
 from mutualtls.process import health, prerequisites, supervision
 from mutualtls.process.health import Health
-from mutualtls.process.metrics import Metrics
 from mutualtls.process.worker import Worker
 from mutualtls.queue.agenda import Agenda
 from mutualtls.queue.trouble import Trouble
@@ -129,17 +130,6 @@ class _Operator:
             settings=settings,
             clock=utc_now,
         )
-        self._metrics = Metrics(
-            self._store,
-            api.unread,
-            api.versions,
-            self._worker.limits.shares,
-            self._worker.limits.slots,
-            trouble=self._trouble,
-            left_alone=lambda: self._authorities.left_alone,
-            remembered=lambda: self._worker.held,
-            clock=utc_now,
-        )
         self._health = Health(clock=utc_now, why_no_statuses=self._trouble.why_not_ready)
         self._rights = Rights(api, lack=self._lack, regain=self._regain)
         by_watches = followed.by_watches(self._store, self._wakes, not_served=self._follow_no_trust_bundles)
@@ -147,7 +137,35 @@ class _Operator:
         self._handlers = handlers.Handlers(self._store, self._wakes)
         by_kopf = followed.by_kopf(self._store, self._handlers)
         self._census = Census(api, by_kopf, interval_s=settings.relist.total_seconds())
+        self._metrics = Metrics(self._sources(), settings)
         self._listen()
+
+    def _sources(self) -> Sources:
+        """Say where metrics come from."""
+        transport, worker = self._api.transport, self._worker
+        return Sources(
+            store=self._store,
+            agenda=self._agenda,
+            tally=worker.tally,
+            trouble=self._trouble,
+            shares=worker.limits.shares,
+            slots=worker.limits.slots,
+            requests=transport.requests,
+            clocks=transport.clocks,
+            unread=self._api.unread,
+            versions=self._api.versions,
+            reconciles=worker.reconciles,
+            rotations=self._authorities.rotations,
+            missed=self._census.missed,
+            heard=self._health.heard,
+            outlooks=self._authorities.outlooks,
+            left_alone=lambda: self._authorities.left_alone,
+            remembered=lambda: worker.held,
+            why_not_ready=self._health.why_not_ready,
+            why_not_healthy=self._health.why_not_healthy,
+            server_version=lambda: self._api.server_version,
+            clock=utc_now,
+        )
 
     def _listen(self) -> None:
         """Take in what the session with the API server notices."""
@@ -205,8 +223,8 @@ class _Operator:
         self._stop.set()
 
     def _count_refused(self, method: str, path: str, code: int) -> None:
-        asked = attributes(method, path)
-        self._trouble.count("/".join(filter(None, (asked["resource"], asked.get("subresource")))), code)
+        _, resource = asked(method, path)
+        self._trouble.count(resource, code)
 
     def _deaf(self, why: str) -> None:
         logger.error("a watch is stalled", extra={"why": why})
@@ -247,6 +265,7 @@ class _Operator:
             list_ended=self._health.list_ended,
             unread=self._api.unread,
             versions=self._api.versions,
+            requests=self._api.transport.requests,
         )
         self._health.started = True
         logger.info("operator runs", extra={"namespace": self._settings.namespace, "server": self._connection.server})

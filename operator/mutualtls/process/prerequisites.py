@@ -38,6 +38,7 @@ async def _why_not(api: API, store: Store, namespace: str) -> str | None:
                 store.note_namespace(metadata)
         if await api.get_metadata(paths.namespace(namespace)) is None:
             return f"namespace {namespace}, which holds the CA: create it"
+        await api.learn_version()
     except (ClusterError, UnreadableError) as error:
         return str(error)
     return None

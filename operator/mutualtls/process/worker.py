@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -18,6 +19,7 @@ from mutualtls.reconcilers.bundles import BundleReconciler
 from mutualtls.reconcilers.gather import end_of_files
 from mutualtls.reconcilers.identities import IdentityReconciler
 from mutualtls.reconcilers.limits import Limits
+from mutualtls.reconcilers.tally import Tally
 from mutualtls.settings import Settings
 from mutualtls.store.store import Store
 
@@ -48,6 +50,8 @@ class Worker:
         self._offers = offers
         self._agenda = agenda
         self._clock = clock
+        self.reconciles: Counter[tuple[str, str]] = Counter()
+        """How looks ended, by the kind of what was looked at: `done`, `retried`, `failed` or `bug`."""
         self._between_sweeps = min(_LONGEST_BETWEEN_SWEEPS, settings.burst_window)
         self._identities = IdentityReconciler(
             api, store, offers, agenda, announcer, trouble=trouble, settings=settings, clock=clock
@@ -60,14 +64,22 @@ class Worker:
             try:
                 next_check = await self._reconcile(key)
             except (ClusterError, UnreadableError) as error:
+                is_lasting = not isinstance(error, ClusterError) or error.is_lasting
+                self._count(key, "failed" if is_lasting else "retried")
                 logger.warning("will be tried again", extra=self._failed(key) | {"error": str(error)})
             except AuthorityError as error:
+                self._count(key, "failed")
                 self._check_authority(key)
                 logger.warning("authority cannot sign", extra=self._failed(key) | {"error": str(error)})
             except Exception:
+                self._count(key, "bug")
                 logger.exception("programming error, will be tried again", extra=self._failed(key))
             else:
+                self._count(key, "done")
                 self._agenda.done(key, next_check=next_check)
+
+    def _count(self, key: Key, result: str) -> None:
+        self.reconciles[key.kind.name.lower(), result] += 1
 
     async def _reconcile(self, key: Key) -> datetime | None:
         match key.kind:
@@ -136,6 +148,11 @@ class Worker:
     def limits(self) -> Limits:
         """What identities and their namespaces may have done at once."""
         return self._identities.limits
+
+    @property
+    def tally(self) -> Tally:
+        """What was done for identities."""
+        return self._identities.tally
 
     @property
     def held(self) -> int:

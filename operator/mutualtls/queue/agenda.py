@@ -177,8 +177,7 @@ class Agenda:
             self._promote(self._clock())
             for line in self._due.values():
                 if (key := line.take(but_of=self._at_work.full)) is not None:
-                    del self._entries[key]
-                    self._at_work.begin(key.namespace, key)
+                    self._at_work.begin(key.namespace, key, due=self._entries.pop(key).at)
                     return key
             waiter = asyncio.get_running_loop().create_future()
             self._idle.append(waiter)
@@ -207,6 +206,19 @@ class Agenda:
             self._alarm.cancel()
         while self._idle:
             self._wake_one()
+
+    @property
+    def at_work(self) -> int:
+        """How many keys are worked on."""
+        return len(self._at_work)
+
+    def due_since(self, key: Key) -> datetime | None:
+        """Tell since when a key was due that is worked on; None for another."""
+        return self._at_work.due_since(key)
+
+    def waiting(self) -> dict[Priority, list[datetime]]:
+        """List since when what waits for a worker is due, by how urgent it is."""
+        return {priority: [self._entries[key].at for key in line] for priority, line in self._due.items()}
 
     @property
     def held(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Container, Hashable, Iterator
+from datetime import datetime
 from typing import Generic, TypeVar
 
 Thing = TypeVar("Thing", bound=Hashable)
@@ -59,14 +60,14 @@ class AtWork(Generic[Thing]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._things: set[Thing] = set()
+        self._due: dict[Thing, datetime] = {}
         self._numbers: Counter[str] = Counter()
         self.full: set[str] = set()
         """Owners that have as many things at work as they may."""
 
-    def begin(self, whose: str, thing: Thing) -> None:
-        """Take in that work on a thing begins."""
-        self._things.add(thing)
+    def begin(self, whose: str, thing: Thing, *, due: datetime) -> None:
+        """Take in that work on a thing begins, and since when it was due."""
+        self._due[thing] = due
         if whose:
             self._numbers[whose] += 1
             if self._numbers[whose] >= self._most:
@@ -74,9 +75,9 @@ class AtWork(Generic[Thing]):
 
     def end(self, whose: str, thing: Thing) -> bool:
         """Take in that work on a thing ends, if it was at work. Tell whether its owner may have another at work."""
-        if thing not in self._things:
+        if thing not in self._due:
             return False
-        self._things.remove(thing)
+        del self._due[thing]
         if whose:
             self._numbers[whose] -= 1
             if not self._numbers[whose]:
@@ -84,13 +85,17 @@ class AtWork(Generic[Thing]):
             self.full.discard(whose)
         return bool(whose)
 
-    def __contains__(self, thing: object) -> bool:
-        return thing in self._things
+    def due_since(self, thing: Thing) -> datetime | None:
+        """Tell since when a thing was due that is at work; None for another."""
+        return self._due.get(thing)
 
-    def __bool__(self) -> bool:
-        return bool(self._things)
+    def __contains__(self, thing: object) -> bool:
+        return thing in self._due
+
+    def __len__(self) -> int:
+        return len(self._due)
 
     @property
     def held(self) -> int:
         """How many things are kept, of whatever kind."""
-        return len(self._things) + len(self._numbers)
+        return len(self._due) + len(self._numbers)

@@ -11,4 +11,6 @@
   cannot be used.
 - `secrets`: The writer of Secrets: files, bundle, metadata, and the end of those that an identity has no more.
 - `statuses`: Settle an identity: its status, what waits or cannot be done, and the Events that tell of it.
+- `tally`: What was done for identities since the start, counted for metrics: certificates, refusals, repairs, and
+  times.
 """

@@ -18,6 +18,7 @@ from mutualtls.core.leaf.plan import Decision
 from mutualtls.queue.repairs import Repairs
 from mutualtls.reconcilers.gather import Observer
 from mutualtls.reconcilers.secrets import SecretWriter
+from mutualtls.reconcilers.tally import Tally
 from mutualtls.store.secrets import SecretRecord
 
 logger = logging.getLogger(__name__)
@@ -26,10 +27,11 @@ logger = logging.getLogger(__name__)
 class Actions:
     """Takes the one step that was decided."""
 
-    def __init__(self, observer: Observer, writer: SecretWriter, repairs: Repairs) -> None:
+    def __init__(self, observer: Observer, writer: SecretWriter, repairs: Repairs, tally: Tally) -> None:
         self._observer = observer
         self._writer = writer
         self._repairs = repairs
+        self._tally = tally
 
     async def take(self, seen: Seen, decision: Decision) -> None:
         """Do what was decided. A Secret that is not as it was thought to be is looked at, to be decided about again.
@@ -94,5 +96,7 @@ class Actions:
         """
         metadata = found.metadata if found is not None else None
         if failures.is_repair(seen, decision, metadata):
+            if (reason := failures.mended(seen, decision)) is not None:
+                self._tally.mended[reason] += 1
             by = failures.overwriter(metadata)
             self._repairs.note(seen.identity.uid, (seen.identity.generation, seen.trust.bundle_hash), by, seen.now)

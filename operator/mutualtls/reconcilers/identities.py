@@ -30,6 +30,7 @@ from mutualtls.reconcilers.look import Look
 from mutualtls.reconcilers.passwords import Passwords
 from mutualtls.reconcilers.secrets import OutdatedError, SecretWriter
 from mutualtls.reconcilers.statuses import Statuses
+from mutualtls.reconcilers.tally import Stage, Tally
 from mutualtls.settings import Settings
 from mutualtls.store.store import Store
 
@@ -60,11 +61,24 @@ class IdentityReconciler:
             conflict_retry=settings.conflict_retry, sweep=settings.sweep, move_grace=settings.move_grace
         )
         self._repairs = Repairs(settings.contest_window)
+        self.tally = Tally()
         passwords = Passwords(api, store)
         self._observer = Observer(api, store, offers, passwords=passwords, repairs=self._repairs, clock=clock)
-        self._writer = SecretWriter(api, store, offers, announcer, observer=self._observer, passwords=passwords)
-        self._actions = Actions(self._observer, self._writer, self._repairs)
-        self._statuses = Statuses(api, store, agenda, announcer, trouble=trouble, settings=settings, clock=clock)
+        self._writer = SecretWriter(
+            api,
+            store,
+            offers,
+            announcer,
+            observer=self._observer,
+            passwords=passwords,
+            tally=self.tally,
+            events=settings.events,
+            on_signed=self._note_signed,
+        )
+        self._actions = Actions(self._observer, self._writer, self._repairs, self.tally)
+        self._statuses = Statuses(
+            api, store, agenda, announcer, trouble=trouble, settings=settings, tally=self.tally, clock=clock
+        )
         self.limits = Limits(store, agenda, settings=settings, clock=clock)
 
     async def reconcile(self, key: ObjectKey) -> datetime | None:
@@ -171,8 +185,21 @@ class IdentityReconciler:
             if (wait := self.limits.draw(identity, seen, decision, look)) is not None:
                 return await self._statuses.tell_wait(identity, seen, decision, wait)
             await self._statuses.settle(identity, new, decision)
+        if self._writer.made_key(identity) is not None:
+            self.tally.reach(Stage.WRITTEN, self._due(look.name), self._clock())
         self._writer.forget_key(identity.key)
         return decision.next_check
+
+    # What is counted
+
+    def _note_signed(self, o: Observed) -> None:
+        due = self._due(o.identity.key)
+        self.tally.reach(Stage.QUEUED, due, o.now)
+        self.tally.reach(Stage.SIGNED, due, self._clock())
+
+    def _due(self, name: str) -> datetime | None:
+        """Tell since when an identity that is worked on was due."""
+        return self._agenda.due_since(Key(Kind.IDENTITY, name))
 
     # What is remembered
 

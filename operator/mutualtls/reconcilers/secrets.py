@@ -6,7 +6,7 @@ What was written is noted at once, so that the echo of the watch is no news. Whe
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -33,6 +33,8 @@ from mutualtls.kube.events import Announcer
 from mutualtls.queue import slow_keys
 from mutualtls.reconcilers.gather import Observer, secret_key, secret_path
 from mutualtls.reconcilers.passwords import Passwords
+from mutualtls.reconcilers.tally import Tally
+from mutualtls.settings import Events
 from mutualtls.store.secrets import SecretRecord
 from mutualtls.store.store import Store
 
@@ -58,13 +60,20 @@ class SecretWriter:
         *,
         observer: Observer,
         passwords: Passwords,
+        tally: Tally,
+        events: Events,
+        on_signed: Callable[[Observed], None],
     ) -> None:
+        """`on_signed` is called once a certificate is signed, before it is written."""
         self._api = api
         self._store = store
         self._offers = offers
         self._announcer = announcer
         self._observer = observer
         self._passwords = passwords
+        self._tally = tally
+        self._events = events
+        self._on_signed = on_signed
         self._made_keys: dict[ObjectKey, tuple[str, str]] = {}
         """By the key of an identity: its uid, and the hash of the public key that was made for it."""
 
@@ -85,11 +94,14 @@ class SecretWriter:
         if decision.action is Action.REPLACE and not await self._delete(o):
             return
         made, files = await self._sign(o, kept, opened)
+        self._on_signed(o)
         metadata = await self._write_files(o, made, files, withheld=_withheld(opened))
         self._note_written(o, metadata, made)
         self._made_keys[o.identity.key] = (o.identity.uid, made.public_key_hash)
+        self._tally.issue(o.trust.name, decision.reason)
         _log_signature(o, made, decision)
-        if not plan.is_first(o) and decision.reason not in _PLANNED:
+        is_news = not plan.is_first(o) and decision.reason not in _PLANNED
+        if is_news or self._events is Events.ALL:
             await self._announcer.normal(o.identity, decision.reason, plan.note_of_new_leaf(o, decision))
 
     async def _kept_key(self, o: Observed) -> PrivateKey | None:

@@ -25,6 +25,7 @@ from mutualtls.queue.trouble import Trouble
 from mutualtls.reconcilers.gather import end_of_files
 from mutualtls.reconcilers.limits import WORTH_TELLING, Wait
 from mutualtls.reconcilers.look import Look
+from mutualtls.reconcilers.tally import Tally
 from mutualtls.settings import Settings
 from mutualtls.store.store import Store
 
@@ -32,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 _TOLD_WHILE_READY = frozenset({Reason.RULE_TIGHTENED, Reason.INVALID_SPEC})
 """What people should see to though the files are good."""
+
+
+_REFUSALS = frozenset({Reason.INVALID_SPEC, Reason.NOT_PERMITTED, Reason.PASSWORD_MISSING, Reason.AUTHORITY_NOT_FOUND})
+"""Why a spec is refused, until somebody edits it, a permit, or what it refers to."""
 
 
 class Statuses:
@@ -46,6 +51,7 @@ class Statuses:
         *,
         trouble: Trouble,
         settings: Settings,
+        tally: Tally,
         clock: Callable[[], datetime],
     ) -> None:
         self._api = api
@@ -53,6 +59,7 @@ class Statuses:
         self._agenda = agenda
         self._announcer = announcer
         self._trouble = trouble
+        self._tally = tally
         self._said = Said(settings.burst_window)
         self._last_retry = settings.last_retry
         self._clock = clock
@@ -65,6 +72,7 @@ class Statuses:
     async def settle(self, identity: Identity, new: IdentityStatus, decision: Decision) -> None:
         """Write a status, and tell of a refusal or a failure once, when it begins."""
         await self._write(identity, new)
+        self._count_refusal(identity, new)
         await self._announce(identity, new, decision)
 
     async def tell_wait(self, identity: Identity, seen: Seen | None, decision: Decision, wait: Wait) -> datetime | None:
@@ -141,6 +149,16 @@ class Statuses:
             raise
         self._trouble.status_taken()
         self._store.identities.note_status(identity.key, new, metadata)
+
+    def _count_refusal(self, identity: Identity, new: IdentityStatus) -> None:
+        """Count a spec that is refused, once for each spec and reason."""
+        before, after = identity.status.ready, new.ready
+        if after is None or after.status == "True" or after.reason not in _REFUSALS:
+            return
+        is_same_spec = identity.status.observed_generation == new.observed_generation
+        if before is None or before.reason != after.reason or not is_same_spec:
+            name = identity.authority if identity.authority in self._store.authorities else ""
+            self._tally.refused[name, after.reason] += 1
 
     async def _is_gone(self, identity: Identity) -> bool:
         """Tell whether an identity is gone, or another of its name is there, which is then noted."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ from mutualtls.kube.watch import key_of
 logger = logging.getLogger(__name__)
 
 _UNKNOWN = ("", 0)
+_AT_ONCE = 50
+"""For so many objects that are missing, what is known is looked up once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,8 @@ class Census:
         self._counted = counted
         self._interval_s = interval_s
         self._missed: set[str] = set()
+        self.missed: Counter[str] = Counter()
+        """How many objects their watch had not told of, by resource."""
 
     async def run(self, deaf: Callable[[str], None]) -> None:
         """Count until cancelled. `deaf` is told when a watch has gone deaf."""
@@ -81,13 +86,16 @@ class Census:
         for key in before.keys() - listed.keys() if is_complete else ():
             kind.note("DELETED", {"metadata": _metadata(key, before[key][0])})
         missing = {key for key, (uid, _) in listed.items() if known.get(key, _UNKNOWN)[0] != uid}
-        for key in missing:
+        for number, key in enumerate(sorted(missing)):
             try:
                 body = await self._api.get(kind.path_of(key))
             except UnreadableError as error:
                 self._api.unread.note(kind.resource, str(key).removeprefix("/"), str(error))
                 continue
+            if number % _AT_ONCE == 0:
+                known = kind.known()  # the watch may have told of some meanwhile
             if body is not None:
+                self.missed[kind.resource] += known.get(key, _UNKNOWN)[0] != body["metadata"]["uid"]
                 kind.note("ADDED", body)
         was_missed = kind.resource in self._missed
         (self._missed.add if missing else self._missed.discard)(kind.resource)

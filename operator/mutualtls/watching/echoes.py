@@ -22,6 +22,7 @@ from mutualtls.core.errors import UnreadableError
 from mutualtls.core.model import labels
 from mutualtls.kube import objects, streams
 from mutualtls.kube.objects import Event
+from mutualtls.kube.requests import Requests
 from mutualtls.kube.streams import Stream
 from mutualtls.kube.unread import Unread, UnreadObjects
 from mutualtls.kube.versions import Versions
@@ -47,6 +48,7 @@ class Filter:
     """Called with a resource once all that there is of it was told of."""
     unread: UnreadObjects
     versions: Versions
+    requests: Requests
     _cut: set[str] = field(default_factory=set)
     """Resources whose list has begun and not ended."""
 
@@ -85,7 +87,9 @@ def quiet_response(through: Filter) -> type[aiohttp.ClientResponse]:
     class QuietResponse(aiohttp.ClientResponse):
         async def start(self, connection: Any) -> aiohttp.ClientResponse:
             await super().start(connection)
-            if self.url.query.get("watch") == "true" and self.status == 200:  # noqa: PLR2004 - the one good status
+            is_watch = self.url.query.get("watch") == "true"
+            through.requests.note("WATCH" if is_watch else self.method, self.url.path, self.status)
+            if is_watch and self.status == 200:  # noqa: PLR2004 - the one good status
                 is_list = self.url.query.get("sendInitialEvents") == "true"
                 resource = self.url.path.rpartition("/")[2]
                 self.content = _Quiet(self.content, through, resource, is_list=is_list)  # type: ignore[assignment]

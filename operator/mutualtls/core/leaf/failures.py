@@ -60,6 +60,14 @@ def is_repair(seen: Seen, decision: Decision, found: SecretMetadata | None) -> b
     return mends and not is_adoption and not plan.is_first(seen)
 
 
+def mended(seen: Seen, decision: Decision) -> Reason | None:
+    """Tell what a repair put right that somebody else had changed; None where the spec or the bundle is another."""
+    said, is_bundle = seen.identity.status, decision.reason not in plan.MENDED
+    reason = Reason.BUNDLE_OUTDATED if is_bundle else decision.reason
+    is_new_bundle = reason is Reason.BUNDLE_OUTDATED and said.bundle != seen.trust.bundle_hash
+    return None if is_new_bundle or said.observed_generation != seen.identity.generation else reason
+
+
 def overwriter(found: SecretMetadata | None) -> str | None:
     """Name who overwrote a Secret of ours; None where it was deleted.
 

@@ -26,11 +26,29 @@ class Walk:
         is_same = self.last is not None and self.last.phase is progress.phase
         return Walk((*(self.phases[:-1] if is_same else self.phases), progress))
 
+    def results(self, old: AuthorityStatus) -> Iterator[str]:
+        """Tell how rotations ended since a status: `done` or `rolled_back`; and `forced` for each gate that was."""
+        was = _phase(old)
+        for before, progress in self.entered(old):
+            was = before.phase if before is not None else was
+            if before is not None and before.gate.forced:
+                yield "forced"
+            if progress.phase is Phase.STABLE and was != Phase.STABLE:
+                yield "rolled_back" if was in _ROLLED_BACK else "done"
+            was = progress.phase
+
     def entered(self, old: AuthorityStatus) -> Iterator[tuple[Progress | None, Progress]]:
         """List the phases that a status does not show yet, each with the one before it, where that is known."""
-        rotating = old.condition(ROTATING)
-        phase, before = rotating.reason if rotating else Phase.STABLE, None
+        phase, before = _phase(old), None
         for progress in self.phases:
             if progress.phase != phase:
                 yield before, progress
             phase, before = progress.phase, progress
+
+
+_ROLLED_BACK = frozenset({Phase.WITHDRAWING, Phase.REMOVING})
+
+
+def _phase(told: AuthorityStatus) -> str:
+    rotating = told.condition(ROTATING)
+    return rotating.reason if rotating is not None else Phase.STABLE
