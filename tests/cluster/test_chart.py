@@ -217,6 +217,9 @@ def test_every_value_reaches_the_pod(helm: Helm) -> None:
         "MUTUALTLS_HEALTH_PORT": "8080",
         "MUTUALTLS_WORKERS": "4",
         "MUTUALTLS_CONFLICT_RETRY": "1m30s",
+        "MUTUALTLS_EVENTS": "all",
+        "MUTUALTLS_METRICS_PER_IDENTITY": "true",
+        "MUTUALTLS_METRICS_BY_NAMESPACE": "true",
     } == {variable["name"]: variable["value"] for variable in container["env"]}
     assert pod["metadata"]["labels"]["team"] == "platform"
     assert pod["spec"]["serviceAccountName"] == "signer"
@@ -229,6 +232,7 @@ WRONG = [
     pytest.param(
         IMAGE | {"settings": {"conflict_retry": "1m"}}, "additional properties 'conflict_retry'", id="unknown setting"
     ),
+    pytest.param(IMAGE | {"settings": {"events": "none"}}, "at '/settings/events'", id="no such choice"),
     pytest.param(IMAGE | {"settings": {"sweep": "1d"}}, "at '/settings/sweep'", id="setting of another form"),
     pytest.param(IMAGE | {"authority": {"name": "a.b"}}, "at '/authority/name'", id="authority that is no DNS label"),
     pytest.param(

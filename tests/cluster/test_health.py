@@ -153,7 +153,7 @@ def test_metrics_tell_of_cas_and_phases(watched: Watched) -> None:
     assert 1.0 == found["mutualtls_rotation_phase default Stable"]
 
     def lags() -> set[float]:
-        told = ("mutualtls_bundle", "mutualtls_rotation_l")
+        told = ("mutualtls_bundle_behind", "mutualtls_rotation_l")
         return {value for name, value in metrics().items() if name.startswith(told)}
 
     # What carries the bundle gets it a moment after the root is told of.

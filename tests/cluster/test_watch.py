@@ -16,6 +16,7 @@ from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.kube import paths, session
 from mutualtls.kube.api import API
 from mutualtls.kube.watch import Followed, MetadataWatch
+from mutualtls.watching.census import Census, Counted
 
 
 def _now() -> datetime:
@@ -81,3 +82,36 @@ def test_an_object_that_its_taker_stumbles_over_costs_itself_alone(
 
     assert [f"default/{marked}-{name}" for name in ("a", "c", "d")] == noted
     assert 2 == api.unread.counts["configmaps"]
+
+
+def test_what_no_watch_told_of_is_noted_and_counted(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known already is not counted, and a second count in a row that finds something shows a stalled watch."""
+    namespace = f"test-{secrets.token_hex(3)}"
+    admin = client.admin(cluster)
+    admin.create("namespace", {"metadata": {"name": namespace}})
+    for name in ("known", "missed"):
+        admin.create("configmap", {"metadata": {"name": name}}, namespace=namespace)
+    found = {one["metadata"]["name"]: one["metadata"]["uid"] for one in admin.find("configmap", namespace=namespace)}
+    noted: list[str] = []
+    kind = Counted(
+        resource="configmaps",
+        path=paths.config_maps(namespace),
+        path_of=lambda key: paths.config_map(*key.split("/")),
+        known=lambda: {f"{namespace}/{name}": (uid, 0) for name, uid in found.items() if name != "missed"},
+        note=lambda _, body: noted.append(body["metadata"]["name"]),
+    )
+
+    async def count() -> tuple[Census, list[bool]]:
+        connection = session.connect(connections=4)
+        async with connection.session:
+            api = API(connection.session, connection.server, timeout_s=30, clock=_now)
+            census = Census(api, [kind], interval_s=600)
+            return census, [await census.count(kind) for _ in range(2)]
+
+    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig()))
+    census, stalled = asyncio.run(count())
+
+    assert [False, True] == stalled
+    assert {"missed"} == set(noted)
+    assert {"configmaps": 2} == census.missed
+    admin.delete("namespace", namespace)

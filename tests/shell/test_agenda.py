@@ -211,3 +211,20 @@ def test_a_worker_that_was_cancelled_takes_no_wake_up_with_it() -> None:
         assert A == await second
 
     play(scene)
+
+
+def test_since_when_something_is_due_is_told_while_it_waits_and_while_it_is_worked_on() -> None:
+    """What is due later does not wait yet, and what is given back is worked on no more."""
+
+    async def scene(agenda: Agenda, _: Clock) -> None:
+        agenda.put(A, at=NOW - HOUR)
+        agenda.put(B, at=NOW + HOUR)
+        assert [NOW - HOUR] == agenda.waiting()[Priority.CHANGE]
+        assert A == await agenda.take()
+
+        assert (1, NOW - HOUR, None) == (agenda.at_work, agenda.due_since(A), agenda.due_since(B))
+        assert not any(agenda.waiting().values())
+        agenda.done(A, next_check=None)
+        assert (0, None) == (agenda.at_work, agenda.due_since(A))
+
+    play(scene)

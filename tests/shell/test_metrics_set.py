@@ -72,3 +72,12 @@ def test_an_authority_that_does_not_exist_makes_no_label() -> None:
     parts.store.identities.note(builders.identity_body("billing", authority="nobody"))
 
     assert 1 == parts.samples()["identities authority= ready=Unknown reason=Pending"]
+
+
+def test_what_alerts_compare_begins_at_zero() -> None:
+    """An increase is seen by Prometheus only where there was a value before."""
+    found = Parts().samples()
+
+    for name in (f"rotations_total {OF} result=forced", f"refusals_total {OF} reason=NotPermitted"):
+        assert 0 == found[name]
+    assert 0 == found["secrets_mended_total reason=KeyMismatch"]

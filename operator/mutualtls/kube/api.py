@@ -18,6 +18,7 @@ from mutualtls.kube.unread import Unread, UnreadObjects
 
 _MERGE_PATCH = "application/merge-patch+json"
 _WRITE = {"fieldManager": FIELD_MANAGER}
+_LONGEST_VERSION = 64
 
 
 class API:
@@ -64,7 +65,7 @@ class API:
             if not error.code:
                 raise
         else:
-            self.server_version = str(told.get("gitVersion", ""))
+            self.server_version = str(told.get("gitVersion", ""))[:_LONGEST_VERSION]
 
     def latest(self) -> datetime:
         """Tell the later of our time and the API server's, as far as they were compared.

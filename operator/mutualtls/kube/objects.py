@@ -59,6 +59,7 @@ class _Object(msgspec.Struct, rename="camel", omit_defaults=True):
     code: int | msgspec.UnsetType = msgspec.UNSET
     reason: str | msgspec.UnsetType = msgspec.UNSET
     message: str | msgspec.UnsetType = msgspec.UNSET
+    git_version: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Whole(_Object, rename="camel"):
@@ -184,6 +185,7 @@ def _object(found: _Object) -> dict[str, Any]:
         "code": found.code,
         "reason": found.reason,
         "message": found.message,
+        "gitVersion": found.git_version,
     }
     present = {name: value for name, value in others.items() if value is not msgspec.UNSET}
     return {"apiVersion": found.api_version, "kind": found.kind, "metadata": _metadata(found.metadata)} | present

@@ -37,11 +37,15 @@ class Rights:
         self._has_doubts = asyncio.Event()
 
     def doubt(self, method: str, path: str, code: int) -> None:
-        """Take in that a request was denied. Reviews themselves are asked again anyway."""
+        """Take in that a request was denied. Reviews themselves are asked again anyway.
+
+        What is of no resource, as the version of the API server, can be done without.
+        """
         if path == _REVIEWS:
             return
         which = asked(method, path)
-        if which in self._doubted or len(self._doubted) < _MOST_AT_ONCE:
+        is_of_resource = path.startswith(("/api/", "/apis/"))
+        if is_of_resource and (which in self._doubted or len(self._doubted) < _MOST_AT_ONCE):
             self._doubted[which] = attributes(method, path)
             self._has_doubts.set()
         if code == _UNAUTHENTICATED:

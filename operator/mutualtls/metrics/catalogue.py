@@ -130,7 +130,7 @@ _COUNTERS = (
     ("rotations_total", "authority result", "Root rotations that ended, and gates that were forced."),
     ("rejected_writes_total", "resource code", "Writes that the API server rejected, except conflicts."),
     ("reconcile_total", "kind result", "Reconciliations, by how they ended."),
-    ("api_requests_total", "verb resource code", "Requests to the API server; code <error> if there was no answer."),
+    ("api_requests_total", "verb resource code", "Requests to the API server, by the code of the answer."),
     ("watch_restarts_total", "resource", "Watches that were begun after the first, planned ones included."),
     ("census_missed_total", "resource", "Objects that a watch had not reported."),
     ("unreadable_objects_total", "resource", "How often an object could not be read and was skipped."),

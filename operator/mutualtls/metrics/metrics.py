@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from mutualtls.authorities.outlook import Outlook
 from mutualtls.core.leaf.waiting import SlowWork
+from mutualtls.core.rotation.walk import RESULTS
 from mutualtls.kube.clocks import Clocks
 from mutualtls.kube.requests import Requests
 from mutualtls.kube.unread import UnreadObjects
@@ -26,7 +27,7 @@ from mutualtls.queue.agenda import Agenda
 from mutualtls.queue.shares import Shares
 from mutualtls.queue.slow_keys import SlowKeySlots
 from mutualtls.queue.trouble import Trouble
-from mutualtls.reconcilers.tally import Tally
+from mutualtls.reconcilers.tally import REFUSALS, Tally
 from mutualtls.settings import Settings
 from mutualtls.store.store import Store
 
@@ -132,8 +133,8 @@ class Metrics:
         page.put("resource_version_rollbacks_total", of.versions.returns)
         by_two: dict[str, Counter[tuple[str, str]]] = {
             "certificates_issued_total": of.tally.issued,
-            "refusals_total": of.tally.refused,
-            "rotations_total": of.rotations,
+            "refusals_total": self._with_zeros(of.tally.refused, REFUSALS),
+            "rotations_total": self._with_zeros(of.rotations, RESULTS),
             "rejected_writes_total": of.trouble.refused,
             "reconcile_total": of.reconciles,
         }
@@ -150,6 +151,12 @@ class Metrics:
                 page.put(name, number, label)
         for stage, durations in of.tally.durations.items():
             page.put_histogram("issuance_duration_seconds", durations, stage)
+
+    def _with_zeros(self, counted: Counter[tuple[str, str]], of_each: Iterable[str]) -> Counter[tuple[str, str]]:
+        """Add what has not happened to each authority yet: an alert sees the first time only where there was a 0."""
+        zeros = Counter({(name, str(one)): 0 for name in self._sources.store.authorities for one in of_each})
+        zeros.update(counted)
+        return zeros
 
     def _write_requests(self, page: Page) -> None:
         requests = self._sources.requests

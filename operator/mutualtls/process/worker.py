@@ -29,6 +29,10 @@ _LONGEST_BETWEEN_SWEEPS = timedelta(minutes=1)
 """How often what is remembered is looked through for what may be forgotten, at least."""
 
 
+RESULTS = ("done", "retried", "failed", "bug")
+"""How a look may end: nothing is left to do; it may work at the next try; it will not by itself; an error of ours."""
+
+
 class Worker:
     """Finishes one key at a time. Any number of `work` may run beside each other."""
 
@@ -50,8 +54,8 @@ class Worker:
         self._offers = offers
         self._agenda = agenda
         self._clock = clock
-        self.reconciles: Counter[tuple[str, str]] = Counter()
-        """How looks ended, by the kind of what was looked at: `done`, `retried`, `failed` or `bug`."""
+        self.reconciles = Counter({(kind.name.lower(), result): 0 for kind in Kind for result in RESULTS})
+        """How looks ended, by the kind of what was looked at."""
         self._between_sweeps = min(_LONGEST_BETWEEN_SWEEPS, settings.burst_window)
         self._identities = IdentityReconciler(
             api, store, offers, agenda, announcer, trouble=trouble, settings=settings, clock=clock

@@ -25,7 +25,7 @@ from mutualtls.queue.trouble import Trouble
 from mutualtls.reconcilers.gather import end_of_files
 from mutualtls.reconcilers.limits import WORTH_TELLING, Wait
 from mutualtls.reconcilers.look import Look
-from mutualtls.reconcilers.tally import Tally
+from mutualtls.reconcilers.tally import REFUSALS, Tally
 from mutualtls.settings import Settings
 from mutualtls.store.store import Store
 
@@ -33,10 +33,6 @@ logger = logging.getLogger(__name__)
 
 _TOLD_WHILE_READY = frozenset({Reason.RULE_TIGHTENED, Reason.INVALID_SPEC})
 """What people should see to though the files are good."""
-
-
-_REFUSALS = frozenset({Reason.INVALID_SPEC, Reason.NOT_PERMITTED, Reason.PASSWORD_MISSING, Reason.AUTHORITY_NOT_FOUND})
-"""Why a spec is refused, until somebody edits it, a permit, or what it refers to."""
 
 
 class Statuses:
@@ -153,7 +149,7 @@ class Statuses:
     def _count_refusal(self, identity: Identity, new: IdentityStatus) -> None:
         """Count a spec that is refused, once for each spec and reason."""
         before, after = identity.status.ready, new.ready
-        if after is None or after.status == "True" or after.reason not in _REFUSALS:
+        if after is None or after.status == "True" or after.reason not in REFUSALS:
             return
         is_same_spec = identity.status.observed_generation == new.observed_generation
         if before is None or before.reason != after.reason or not is_same_spec:

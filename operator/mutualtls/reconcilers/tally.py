@@ -7,9 +7,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from mutualtls.core.histogram import Histogram
+from mutualtls.core.leaf import plan
 from mutualtls.core.reasons import Reason
 
 _BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+REFUSALS = (Reason.INVALID_SPEC, Reason.NOT_PERMITTED, Reason.PASSWORD_MISSING, Reason.AUTHORITY_NOT_FOUND)
+"""Why a spec is refused, until somebody edits it, a permit, or what it refers to."""
 
 
 class Stage(StrEnum):
@@ -31,7 +35,7 @@ class Tally:
         """Certificates, by authority and reason."""
         self.refused: Counter[tuple[str, str]] = Counter()
         """Specs that were refused, by authority and reason."""
-        self.mended: Counter[str] = Counter()
+        self.mended = Counter(dict.fromkeys(map(str, plan.MENDED), 0))
         """Secrets that somebody else had changed and that were put right, by reason."""
         self.durations = {stage: Histogram(_BOUNDS_S) for stage in Stage}
         """Seconds from when a certificate was due until each stage was reached."""

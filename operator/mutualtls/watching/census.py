@@ -48,7 +48,7 @@ class Census:
         self._counted = counted
         self._interval_s = interval_s
         self._missed: set[str] = set()
-        self.missed: Counter[str] = Counter()
+        self.missed = Counter({kind.resource: 0 for kind in counted})
         """How many objects their watch had not told of, by resource."""
 
     async def run(self, deaf: Callable[[str], None]) -> None:

@@ -212,6 +212,27 @@ def test_what_others_made_necessary_is_a_repair(
 
 
 @pytest.mark.parametrize(
+    ("reason", "changes", "expected"),
+    [
+        pytest.param(Reason.SECRET_MISSING, {}, Reason.SECRET_MISSING, id="deleted"),
+        pytest.param(Reason.BUNDLE_OUTDATED, {}, Reason.BUNDLE_OUTDATED, id="another bundle was put there"),
+        pytest.param(Reason.NOT_PERMITTED, {}, Reason.BUNDLE_OUTDATED, id="the same beside a spec that is refused"),
+        pytest.param(Reason.BUNDLE_OUTDATED, {"bundle": "old"}, None, id="the authority has another bundle"),
+        pytest.param(Reason.METADATA_DRIFTED, {"observed_generation": 0}, None, id="the spec is another"),
+    ],
+)
+def test_a_repair_counts_as_mended_where_somebody_else_has_made_it_necessary(
+    reason: Reason, changes: dict[str, Any], expected: Reason | None
+) -> None:
+    """Neither a rotation nor an edit of the spec is anybody's tampering."""
+    o = settled()
+    said = msgspec.structs.replace(recorded(o), **changes)
+    o = replace(o, identity=msgspec.structs.replace(o.identity, status=said))
+
+    assert expected is failures.mended(o, replace(decide(o), action=Action.WRITE_BUNDLE, reason=reason))
+
+
+@pytest.mark.parametrize(
     ("found", "expected"),
     [
         pytest.param(metadata(**HELM), "helm", id="who wrote it is known"),

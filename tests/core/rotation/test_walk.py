@@ -7,11 +7,14 @@ import pytest
 from mutualtls.core.api.authority_status import ROTATING, AuthorityStatus
 from mutualtls.core.api.states import Phase
 from mutualtls.core.api.status import settled
+from mutualtls.core.rotation.gates import Gate
 from mutualtls.core.rotation.progress import Progress
 from mutualtls.core.rotation.walk import Walk
 
 STABLE, PUBLISHING, SIGNING = (Progress(phase=phase) for phase in (Phase.STABLE, Phase.PUBLISHING, Phase.SIGNING))
+RETIRING, REMOVING = (Progress(phase=phase) for phase in (Phase.RETIRING, Phase.REMOVING))
 LATER = Progress(phase=Phase.PUBLISHING, note="later")
+FORCED = Progress(phase=Phase.PUBLISHING, gate=Gate(is_open=True, forced="root 1 ends"))
 
 
 def walk(*looks: Progress) -> Walk:
@@ -57,3 +60,21 @@ def test_which_phases_were_entered(
 ) -> None:
     """Each comes with the one before it, where the walk met that."""
     assert expected == list(walk(*looks).entered(told(before)))
+
+
+@pytest.mark.parametrize(
+    ("before", "looks", "expected"),
+    [
+        pytest.param(None, (STABLE,), [], id="stable, as it begins"),
+        pytest.param(Phase.SIGNING, (SIGNING, RETIRING, STABLE), ["done"], id="the old root is out"),
+        pytest.param(Phase.RETIRING, (STABLE,), ["done"], id="the end, found at the first look"),
+        pytest.param(Phase.PUBLISHING, (REMOVING, STABLE), ["rolled_back"], id="the new root is out"),
+        pytest.param(Phase.REMOVING, (STABLE,), ["rolled_back"], id="that end, found at the first look"),
+        pytest.param(Phase.PUBLISHING, (PUBLISHING, SIGNING), [], id="another phase"),
+        pytest.param(Phase.PUBLISHING, (FORCED, SIGNING), ["forced"], id="a gate that was forced"),
+        pytest.param(Phase.SIGNING, (), [], id="nothing is known"),
+    ],
+)
+def test_how_rotations_ended(before: Phase | None, looks: tuple[Progress, ...], expected: list[str]) -> None:
+    """A rotation ends once, however many looks its last phase takes."""
+    assert expected == list(walk(*looks).results(told(before)))

@@ -9,6 +9,8 @@ from mutualtls.core.api.authority_status import ROTATING, AuthorityStatus
 from mutualtls.core.api.states import Phase
 from mutualtls.core.rotation.progress import Progress
 
+RESULTS = ("done", "rolled_back", "forced")
+
 
 @dataclass(frozen=True, slots=True)
 class Walk:
@@ -27,7 +29,7 @@ class Walk:
         return Walk((*(self.phases[:-1] if is_same else self.phases), progress))
 
     def results(self, old: AuthorityStatus) -> Iterator[str]:
-        """Tell how rotations ended since a status: `done` or `rolled_back`; and `forced` for each gate that was."""
+        """Tell, of `RESULTS`, how rotations ended since a status, and of each gate that was forced that it was."""
         was = _phase(old)
         for before, progress in self.entered(old):
             was = before.phase if before is not None else was
