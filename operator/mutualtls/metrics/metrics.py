@@ -78,11 +78,14 @@ class Metrics:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._process)
         self._version = _version()
+        self._turn = asyncio.Lock()
+        """Whoever reaches the port may ask as often as they like: one page is worked out at a time."""
 
     async def text(self) -> bytes:
         """Write them in Prometheus' text format. Others have their turn on the event loop meanwhile."""
-        page = await self.page()
-        return await asyncio.to_thread(lambda: page.text() + generate_latest(self._process))
+        async with self._turn:
+            page = await self.page()
+            return await asyncio.to_thread(lambda: page.text() + generate_latest(self._process))
 
     async def page(self) -> Page:
         """Work out all values, but for those of the process."""
