@@ -66,7 +66,7 @@ def main(  # noqa: PLR0917 - options of a command
     console.print()
     console.print(tables.writes_table(rows))
     if picture:
-        picture.write_text(chart.draw(rows, f"hack/bench, medians of {rounds} rounds"))
+        picture.write_text(chart.draw(rows, f"hack/bench: medians, rounds: {rounds}"))
     if json_file:
         json_file.write_text(json.dumps(_told(rows), indent=2) + "\n")
 

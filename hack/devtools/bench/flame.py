@@ -85,7 +85,8 @@ def _boxes(node: _Node, x: float, y: float, scale: float, total: int) -> Iterato
 
 def _colour(name: str) -> str:
     """Pick a colour by the package or file, so that what belongs together looks alike."""
-    where = name.rpartition("(")[2].rpartition(":")[0] if "(" in name else name.rpartition("/")[2].partition(".")[0]
+    file, package = name.rpartition("(")[2], name.rpartition("/")[2].partition(".")[0]
+    where = file if file.endswith(".py)") else package
     hue = hashlib.sha256(where.encode()).digest()[0] * 360 // 256
     return f"hsl({hue},55%,78%)"
 
@@ -98,6 +99,8 @@ def listed(stacks: Stacks, *, most: int = 40) -> str:
         for name in set(stack):
             whole[name] += seen
     total = max(1, stacks.total())
+    # What calls all the rest is in every profile.
+    whole = Counter({name: seen for name, seen in whole.items() if seen < total})
     lines = ["own time:", *_lines(own, total, most), "", "with all they call:", *_lines(whole, total, most)]
     return "\n".join(lines) + "\n"
 

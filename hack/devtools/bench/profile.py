@@ -66,9 +66,12 @@ def _write(folder: Path, name: str, stacks: Stacks, *, title: str) -> None:
 
 @contextlib.contextmanager
 def _sampled(process: Process, output: Path, *, native: list[str]) -> Iterator[None]:
-    """Sample a Python process by py-spy until the block ends, as folded stacks."""
+    """Sample a Python process by py-spy until the block ends, as folded stacks.
+
+    Only a thread that holds the GIL is at work for certain: whether others wait, not every machine lets py-spy know.
+    """
     command = [str(programs.py_spy()), "record", "--pid", str(process.pid), "--rate", str(_HERTZ)]
-    command += ["--format", "raw", "--output", str(output), "--nonblocking", *native]
+    command += ["--format", "raw", "--output", str(output), "--function", "--gil", *native]
     log = output.with_suffix(".log")
     with log.open("wb") as said:
         sampling = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)

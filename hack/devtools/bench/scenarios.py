@@ -148,7 +148,7 @@ async def paced(field: Field) -> Figures:
 
 def _until_due(count: int) -> float:
     """Tell how long after its issuance a certificate is due, so that by then all are issued."""
-    return 15 + count * _EACH_S
+    return 20 + count * _EACH_S
 
 
 def _due_after(field: Field, seconds: Callable[[int], float]) -> load.Spec:
