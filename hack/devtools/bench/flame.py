@@ -96,7 +96,7 @@ def listed(stacks: Stacks, *, most: int = 40) -> str:
     own, whole = Counter[str](), Counter[str]()
     for stack, seen in stacks.items():
         own[stack[-1]] += seen
-        for name in set(stack):
+        for name in dict.fromkeys(stack):
             whole[name] += seen
     total = max(1, stacks.total())
     # What calls all the rest is in every profile.
