@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from devtools.bench import programs, resources
+from devtools.bench import controllers, resources
 from devtools.bench.contenders import Contender
-from devtools.bench.programs import Controller
+from devtools.bench.controllers import Controller
 from devtools.clusters import operators
 from devtools.clusters.clusters import Cluster
 
@@ -65,7 +65,7 @@ def contender(binary: Path, definitions: Path) -> Contender:
             "--metrics-listen-address=127.0.0.1:0",
             "--internal-healthz-listen-address=127.0.0.1:0",
         ]
-        with programs.running(cluster, "cert-manager", str(binary), *arguments) as program:
+        with controllers.running(cluster, "cert-manager", str(binary), *arguments) as program:
             cluster.kubectl("wait", "--for=condition=Ready", "clusterissuer/bench", "--timeout=60s")
             yield program
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devtools.bench import floors, resources
-from devtools.bench.programs import Controller
+from devtools.bench.controllers import Controller
 from devtools.bench.resources import Resource
 from devtools.clusters import operators
 from devtools.clusters.clusters import Cluster

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from devtools.bench import programs, resources
+from devtools.bench import controllers, resources
+from devtools.bench.controllers import Controller
 from devtools.bench.floor import MODEL, PLACE, UID, Write, Writes
-from devtools.bench.programs import Controller
 from devtools.clusters import operators, proxy
 from devtools.clusters.clusters import Cluster
 
@@ -111,4 +111,4 @@ def _as_model(method: str, path: str, *, body: str, uid: str) -> Write:
 def _running(cluster: Cluster, writes: Writes) -> contextlib.AbstractContextManager[Controller]:
     file = cluster.folder / "writes.json"
     file.write_bytes(msgspec.json.encode(writes))
-    return programs.running(cluster, "floor", sys.executable, "-m", "devtools.bench.floor", str(file))
+    return controllers.running(cluster, "floor", sys.executable, "-m", "devtools.bench.floor", str(file))

@@ -15,10 +15,10 @@ from typing import Any
 
 from devtools.bench import figures, load
 from devtools.bench.contenders import Contender
+from devtools.bench.controllers import Controller
 from devtools.bench.figures import Figures
 from devtools.bench.load import Crowd
 from devtools.bench.meters import CONTROLLER, Meters
-from devtools.bench.programs import Controller
 from devtools.clusters import clusters
 from devtools.clusters.clusters import Cluster
 from devtools.machine.processes import Process
@@ -112,13 +112,12 @@ async def idle(field: Field) -> Figures:
 async def restart(field: Field) -> Figures:
     """Start the controller again, with all objects there: the seconds until a new one is Ready, the rest until calm."""
     field.controller.stop()
-    meters = field.meters
-    base, before = meters.memory_mib(), await meters.read(field.crowd.api)
+    before = await field.meters.read(field.crowd.api)
     field.controller.start()
     await field.crowd.probe("restart", field.contender.spec)
-    seconds = time.monotonic() - before.at
+    seconds, meters = time.monotonic() - before.at, field.meters
+    base = meters.memory_mib()
     await field.calm()
-    meters = field.meters
     after = await meters.read(field.crowd.api)
     before = replace(before, cpu_s=before.cpu_s | {CONTROLLER: 0.0})
     memory = base, meters.memory_mib(), meters.peak_mib()
