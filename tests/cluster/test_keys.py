@@ -16,7 +16,6 @@ NEVER = {"rotationPolicy": "Never"}
 
 # Keys under rotationPolicy Never
 
-
 PLANTED = [
     pytest.param({}, ("tls.key",), "KeyMismatch", id="a key alone"),
     pytest.param({}, ("tls.key", "tls.crt", "ca.crt"), "NamesChanged", id="all files of another identity"),

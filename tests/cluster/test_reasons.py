@@ -309,7 +309,6 @@ def test_the_secret_of_a_predecessor_is_adopted_from_a_backup(world: World) -> N
 
 # What is read
 
-
 HIDDEN = [
     pytest.param({"data": {"tls.crt": NO_FILE}}, "SecretUnreadable", id="tls.crt is no certificate"),
     pytest.param({"data": {"ca.crt": None}}, "SecretIncomplete", id="ca.crt is gone"),

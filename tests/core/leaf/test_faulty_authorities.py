@@ -176,7 +176,6 @@ def signing() -> Sign:
 
 # Under a faulty authority
 
-
 FAULT = replace(default_signer().trust, fault="spec.permits: must be a list")
 
 

@@ -66,7 +66,6 @@ def test_each_format_has_its_files(asked: dict[str, Any], names: set[str]) -> No
 
 # What is in them
 
-
 FORMS = [
     pytest.param(kind, encoding, id=f"{kind} as {encoding}")
     for kind, encoding in itertools.product(KEY_TYPES, Encoding)

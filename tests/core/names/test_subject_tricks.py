@@ -9,7 +9,6 @@ from support.tricks import ALL, WHERE, said
 
 # SPIFFE IDs
 
-
 _PATH = (
     "not a SPIFFE ID of a workload, whose path has segments of letters, digits, '.', '-' and '_', none of them empty,"
 )

@@ -19,7 +19,6 @@ from support.phases import SOAK, at_phase, heal, report, rotating, walk
 
 # What each phase is
 
-
 TABLE = [
     pytest.param(Phase.STABLE, 1, {1}, id="Stable"),
     pytest.param(Phase.PUBLISHING, 1, {1, 2}, id="Publishing"),
