@@ -96,8 +96,8 @@ def test_what_no_watch_told_of_is_noted_and_counted(cluster: Cluster, monkeypatc
     kind = Counted(
         resource="configmaps",
         path=paths.config_maps(namespace),
-        path_of=lambda key: paths.config_map(*key.split("/")),
-        known=lambda: {f"{namespace}/{name}": (uid, 0) for name, uid in found.items() if name != "missed"},
+        path_of=lambda key: paths.config_map(*key),
+        known=lambda: {ObjectKey(namespace, name): (uid, 0) for name, uid in found.items() if name != "missed"},
         note=lambda _, body: noted.append(body["metadata"]["name"]),
     )
 

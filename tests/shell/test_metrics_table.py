@@ -24,7 +24,7 @@ from mutualtls.kube.clocks import Clocks
 from mutualtls.kube.requests import Requests
 from mutualtls.kube.versions import Versions
 from mutualtls.metrics.catalogue import CATALOGUE
-from mutualtls.queue.agenda import Agenda, Key, Kind
+from mutualtls.queue.agenda import Agenda, Key
 from mutualtls.queue.slow_keys import SlowKeySlots
 from mutualtls.queue.trouble import Trouble
 from mutualtls.reconcilers.tally import Stage, Tally
@@ -67,7 +67,7 @@ def _other_bundle(of: Parts) -> None:
 def _throttled(of: Parts) -> None:
     shares = measured.shares()
     for _ in range(3):
-        shares.draw("shop/orders", in_namespace=1, now=NOW)
+        shares.draw(ObjectKey("shop", "orders"), in_namespace=1, now=NOW)
     of.given["shares"] = shares
 
 
@@ -142,8 +142,8 @@ def _skewed(of: Parts) -> None:
 def _due(of: Parts) -> None:
     async def put() -> Agenda:
         agenda = measured.agenda()
-        agenda.put(Key(Kind.IDENTITY, "shop/orders"), at=NOW - MINUTE)
-        agenda.put(Key(Kind.IDENTITY, "shop/billing"), at=NOW - HOUR)
+        agenda.put(Key.identity(ObjectKey("shop", "orders")), at=NOW - MINUTE)
+        agenda.put(Key.identity(ObjectKey("shop", "billing")), at=NOW - HOUR)
         await agenda.take()
         return agenda
 
@@ -152,7 +152,7 @@ def _due(of: Parts) -> None:
 
 def _slow(of: Parts) -> None:
     slots = SlowKeySlots(0)
-    slots.acquire("shop/orders", NOW)
+    slots.acquire(ObjectKey("shop", "orders"), NOW)
     of.given["slots"] = {SlowWork.LARGE: slots}
 
 

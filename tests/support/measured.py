@@ -127,7 +127,7 @@ class Parts:
             issuer_key_id="k",
         )
         told = {"conditions": [condition("Ready", status, reason)], "certificate": certificate}
-        version = int(self.store.identities.version("shop/orders")) + 1
+        version = int(self.store.identities.version(ObjectKey("shop", "orders"))) + 1
         body = builders.identity_body(version=version) | {"status": msgspec.to_builtins(told)}
         self.store.identities.note(body)
 

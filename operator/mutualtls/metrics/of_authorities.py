@@ -98,7 +98,7 @@ def _write_copies(page: Page, store: Store, authority: Authority) -> None:
     for key in publish.wanted_copies(authority, store.places):
         copy = store.copies.get(key)
         found = copy.published if copy is not None and copy.authority == authority.name else None
-        is_current = found is not None and found.made_from == authority.status.bundle
+        is_current = found is not None and found.whole_bundle_hash == authority.status.bundle
         behind["configmap" if key.namespace else "clustertrustbundle"] += not is_current
     for carrier in ("configmap", "clustertrustbundle"):
         page.put("bundle_behind", behind[carrier], authority.name, carrier)

@@ -186,7 +186,7 @@ class IdentityReconciler:
                 return await self._statuses.tell_wait(identity, seen, decision, wait)
             await self._statuses.settle(identity, new, decision)
         if self._writer.made_key(identity) is not None:
-            self.tally.reach(Stage.WRITTEN, self._due(look.name), self._clock())
+            self.tally.reach(Stage.WRITTEN, self._due(identity.key), self._clock())
         self._writer.forget_key(identity.key)
         return decision.next_check
 
@@ -197,9 +197,9 @@ class IdentityReconciler:
         self.tally.reach(Stage.QUEUED, due, o.now)
         self.tally.reach(Stage.SIGNED, due, self._clock())
 
-    def _due(self, name: str) -> datetime | None:
+    def _due(self, key: ObjectKey) -> datetime | None:
         """Tell since when an identity that is worked on was due."""
-        return self._agenda.due_since(Key(Kind.IDENTITY, name))
+        return self._agenda.due_since(Key.identity(key))
 
     # What is remembered
 
