@@ -64,6 +64,12 @@ class Settings:
     """Whether /metrics has series for each identity."""
     metrics_by_namespace: bool = False
     """Whether /metrics counts the identities of each namespace."""
+    lease_duration: timedelta = timedelta(seconds=15)
+    """How long a standby waits, after the Lease was last renewed, until it takes it."""
+    renew_deadline: timedelta = timedelta(seconds=10)
+    """How long after it last renewed its Lease the leader begins no more writes."""
+    retry_period: timedelta = timedelta(seconds=2)
+    """How often the leader renews its Lease; a standby reads it twice as often."""
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -82,7 +88,24 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         if getattr(chosen, field_name) < least:
             name = PREFIX + field_name.upper()
             raise ValueError(f"{name}: must be at least {said}: {environment[name]}")
+    _check_lease(chosen)
     return chosen
+
+
+def _check_lease(chosen: Settings) -> None:
+    """Check the times of the Lease beside each other.
+
+    Raises:
+        ValueError: a renewal, or a write that was begun in time, could come too late.
+    """
+    if chosen.lease_duration - chosen.renew_deadline < _LEAST_FOR_WRITES:
+        raise ValueError(f"{PREFIX}LEASE_DURATION: must be at least 2s longer than {PREFIX}RENEW_DEADLINE")
+    if chosen.renew_deadline <= chosen.retry_period:
+        raise ValueError(f"{PREFIX}RENEW_DEADLINE: must be longer than {PREFIX}RETRY_PERIOD")
+
+
+_LEAST_FOR_WRITES = timedelta(seconds=2)
+"""What is left of the Lease, at least, when a write begins."""
 
 
 _LEAST: dict[str, tuple[int | timedelta, str]] = {
@@ -90,6 +113,7 @@ _LEAST: dict[str, tuple[int | timedelta, str]] = {
     "burst": (1, "one"),
     "burst_window": (timedelta(seconds=1), "1s"),
     "large_keys": (0, "0"),
+    "retry_period": (timedelta(seconds=1), "1s"),
 }
 
 

@@ -38,6 +38,7 @@ RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("e
 EVERYTHING: dict[str, Any] = {
     "image": IMAGE["image"] | {"digest": f"sha256:{'0' * 64}", "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "registry"}],
+    "replicas": 3,
     "fullnameOverride": "certificates",
     "authority": {"name": "internal", "spec": {"leaf": {"duration": "12h"}}},
     "settings": {"workers": 4, "conflictRetry": "1m30s", "events": "all"},
@@ -186,10 +187,10 @@ RARE = {
 }
 """What is done after a refused write alone, which tests/interrupted provokes; and what admission asks for."""
 VALUES = [
-    pytest.param(IMAGE, 9, id="least"),
-    pytest.param(EVERYTHING, 9, id="everything"),
+    pytest.param(IMAGE, 11, id="least"),
+    pytest.param(EVERYTHING, 11, id="everything"),
     pytest.param(OURS_ALONE, 1, id="deployment alone"),
-    pytest.param(IMAGE | {"fullnameOverride": "x" * 70}, 9, id="name too long"),
+    pytest.param(IMAGE | {"fullnameOverride": "x" * 70}, 11, id="name too long"),
 ]
 
 
@@ -220,7 +221,8 @@ def test_every_value_reaches_the_pod(helm: Helm) -> None:
         "MUTUALTLS_EVENTS": "all",
         "MUTUALTLS_METRICS_PER_IDENTITY": "true",
         "MUTUALTLS_METRICS_BY_NAMESPACE": "true",
-    } == {variable["name"]: variable["value"] for variable in container["env"]}
+    } == {variable["name"]: variable["value"] for variable in container["env"] if "value" in variable}
+    assert 3 == deployment["spec"]["replicas"]
     assert pod["metadata"]["labels"]["team"] == "platform"
     assert pod["spec"]["serviceAccountName"] == "signer"
 
@@ -228,7 +230,8 @@ def test_every_value_reaches_the_pod(helm: Helm) -> None:
 WRONG = [
     pytest.param({}, "at '/image': missing property 'repository'", id="no image"),
     pytest.param({"image": {"repository": ""}}, "at '/image/repository': minLength", id="empty image"),
-    pytest.param(IMAGE | {"replicas": 2}, "additional properties 'replicas' not allowed", id="unknown value"),
+    pytest.param(IMAGE | {"replica": 2}, "additional properties 'replica' not allowed", id="unknown value"),
+    pytest.param(IMAGE | {"replicas": 0}, "at '/replicas': minimum", id="no replica"),
     pytest.param(
         IMAGE | {"settings": {"conflict_retry": "1m"}}, "additional properties 'conflict_retry'", id="unknown setting"
     ),
@@ -350,6 +353,25 @@ def test_an_upgrade_changes_in_place(served: World, release: Helm) -> None:
     authority = served.get("mtlsca", "default") or {}
     assert authority["spec"]["leaf"]["duration"] == "12h"
     assert authority["metadata"]["annotations"]["mutualtls.dev/operator-namespace"] == NAMESPACE
+
+
+def test_the_release_before_ends_before_this_one_begins(release: Helm, empty_cluster: Cluster) -> None:
+    """Also with more replicas: its Deployment names no pod, and its operator knows no Lease. From then on they roll."""
+
+    def strategy(values: dict[str, Any]) -> dict[str, Any]:
+        release.run("upgrade", RELEASE, str(CHART), values=values)
+        found = empty_cluster.kubectl("get", "deployment", NAME, "--namespace", NAMESPACE, "--output=json")
+        return dict(json.loads(found)["spec"]["strategy"])
+
+    at_once, two = {"type": "Recreate"}, IMAGE | {"replicas": 2}
+    assert at_once == strategy(IMAGE)
+    container = {"name": "operator", "env": [{"$patch": "delete", "name": "POD_NAME"}]}
+    without = json.dumps({"spec": {"template": {"spec": {"containers": [container]}}}})
+    empty_cluster.kubectl("patch", "deployment", NAME, "--namespace", NAMESPACE, f"--patch={without}")
+    assert at_once == strategy(two)
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    assert rolling == strategy(two)
+    assert at_once == strategy(IMAGE)
 
 
 def test_what_the_notes_say_can_be_done(served: World, release: Helm) -> None:

@@ -151,6 +151,7 @@ def test_metrics_tell_of_cas_and_phases(watched: Watched) -> None:
     found = metrics()
     assert found[root] > time.time()
     assert 1.0 == found["mutualtls_rotation_phase default Stable"]
+    assert (1.0, 0.0) == (found["mutualtls_leader"], found["mutualtls_leader_transitions_total"])
 
     def lags() -> set[float]:
         told = ("mutualtls_bundle_behind", "mutualtls_rotation_l")

@@ -23,8 +23,8 @@ from support import outside, runs
 from support.scenes import Scene
 
 
-def test_1_two_operators_that_do_the_same_spoil_nothing(scene: Scene, tmp_path: Path) -> None:
-    """Two run for a moment when one takes over from another; who writes what is old is refused."""
+def test_1_an_operator_that_takes_over_in_the_middle_spoils_nothing(scene: Scene, tmp_path: Path) -> None:
+    """A standby leads from the moment at which the first operator is stopped, while a root is being replaced."""
     log = tmp_path / "second.log"
     second = Operator(cluster=scene.cluster, log=log, kubeconfig=scene.proxy.kubeconfig, name="second")
     with runs.running(scene, tmp_path) as run:
@@ -32,6 +32,7 @@ def test_1_two_operators_that_do_the_same_spoil_nothing(scene: Scene, tmp_path: 
         try:
             wait_until(lambda: second.logged("operator runs"), "the second operator runs")
             run.rotate()
+            scene.operator.stop()
             run.wait_replaced()
             run.judge()
             run.authority.order("compromised", run.authority.fingerprint("root 2"))
@@ -39,6 +40,7 @@ def test_1_two_operators_that_do_the_same_spoil_nothing(scene: Scene, tmp_path: 
             run.judge()
         finally:
             second.stop()
+            scene.begin()
 
 
 @pytest.mark.further

@@ -105,6 +105,37 @@ def test_one_watch_that_goes_on_does_not_hide_that_another_cannot() -> None:
     assert of.why_not_ready() == "forbidden"
 
 
+# Who leads
+
+
+def test_a_standby_is_ready_and_says_for_whom() -> None:
+    """It serves nobody, but would at once."""
+    of = Health(clock=Clock(), started=True, heard={"secrets": NOW}, standby_of=lambda: "another_1")
+
+    assert (None, "ok: standby, another_1 leads") == (of.why_not_ready(), of.standing())
+
+
+def test_it_is_not_ready_while_it_neither_leads_nor_stands_by() -> None:
+    """A restart would not help."""
+    why = "the Lease is about to be taken"
+    of = Health(clock=Clock(), started=True, heard={"secrets": NOW}, why_no_leader=lambda: why)
+
+    assert (why, None) == (of.why_not_ready(), of.why_not_healthy())
+
+
+def test_all_is_listed_once_the_last_list_has_come() -> None:
+    """Lists that come before it has begun to follow all do not count as all."""
+    of = Health(clock=Clock())
+    of.follow("secrets")
+    of.list_ended("secrets")
+    of.follow("identities")
+    of.started = True
+    before = of.listed.is_set()
+    of.list_ended("identities")
+
+    assert (False, True) == (before, of.listed.is_set())
+
+
 # Each way to be deaf
 
 

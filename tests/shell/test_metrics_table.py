@@ -156,6 +156,10 @@ def _slow(of: Parts) -> None:
     of.given["slots"] = {SlowWork.LARGE: slots}
 
 
+def _leads(of: Parts) -> None:
+    of.given |= {"is_leader": lambda: True, "transitions": lambda: 1}
+
+
 def _remembers(of: Parts) -> None:
     of.given["remembered"] = lambda: 7
 
@@ -267,6 +271,7 @@ MOVES: list[tuple[Callable[[Parts], None], dict[str, float]]] = [
     (_asked, {"watch_restarts_total resource=secrets": 1}),
     (_missed, {"census_missed_total resource=namespaces": 1}),
     (_unread, {"unreadable_objects_total resource=secrets": 1}),
+    (_leads, {"leader": 1, "leader_transitions_total": 1}),
     (_put_back, {"resource_version_rollbacks_total": 1}),
 ]
 

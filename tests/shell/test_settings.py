@@ -47,10 +47,12 @@ def test_each_setting_has_a_variable(name: str, text: str, field: str, value: ob
 def test_every_setting_can_be_set() -> None:
     """Each by its own name, whatever it is."""
     texts: dict[type, str] = {str: "x", int: "7", timedelta: "7h", bool: "true", Events: "all"}
-    environment = {f"MUTUALTLS_{field.name.upper()}": texts[type(field.default)] for field in fields(Settings)}
-    found = settings.from_environment(environment)
+    given = {field.name: texts[type(field.default)] for field in fields(Settings)}
+    given |= {"lease_duration": "9h", "renew_deadline": "8h"}  # which must be longer than others
+    found = settings.from_environment({f"MUTUALTLS_{name.upper()}": text for name, text in given.items()})
 
-    assert {"x", 7, timedelta(hours=7), True, Events.ALL} == {getattr(found, field.name) for field in fields(Settings)}
+    expected = {"x", 7, True, Events.ALL, *(timedelta(hours=hours) for hours in (7, 8, 9))}
+    assert expected == {getattr(found, field.name) for field in fields(Settings)}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,9 @@ def test_every_setting_can_be_set() -> None:
         pytest.param("MUTUALTLS_EVENTS", "none", "must be changes or all: none", id="no such choice"),
         pytest.param("MUTUALTLS_METRICS_PER_IDENTITY", "yes", "must be true or false: yes", id="no truth value"),
         pytest.param("MUTUALTLS_LARGE_KEYS", "-1", "must be at least 0: -1", id="fewer keys than none"),
+        pytest.param("MUTUALTLS_LEASE_DURATION", "11s", "2s longer than MUTUALTLS_RENEW_DEADLINE", id="no time to end"),
+        pytest.param("MUTUALTLS_RENEW_DEADLINE", "2s", "longer than MUTUALTLS_RETRY_PERIOD", id="no second try"),
+        pytest.param("MUTUALTLS_RETRY_PERIOD", "0s", "must be at least 1s: 0s", id="no pause"),
     ],
 )
 def test_a_value_of_another_form_is_refused(name: str, text: str, said: str) -> None:

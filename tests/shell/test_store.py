@@ -21,6 +21,34 @@ WRITTEN = IdentityStatus(observed_generation=1, secret_name="orders-mtls")  # no
 # Identities
 
 
+def test_a_status_goes_over_the_latest_version_that_changes_nothing() -> None:
+    """Others may write labels and annotations that mean nothing here as often as they like."""
+    store = with_identity(version=5)
+    known_then = store.identities[KEY]
+    store.identities.note(identity_body(version=9))
+
+    assert "9" == store.identities.version_of(KEY, known_then)
+    assert store.identities.is_outdated(KEY, "5")
+    assert not store.identities.is_outdated(KEY, "9")
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param(identity_body(version=9, generation=2), id="another spec"),
+        pytest.param(identity_body(version=9) | {"status": msgspec.to_builtins(WRITTEN)}, id="another status"),
+    ],
+)
+def test_a_status_never_goes_over_what_it_was_not_worked_out_from(later: dict[str, Any]) -> None:
+    """It would undo what another operator wrote, which took over meanwhile."""
+    store = with_identity(version=5)
+    known_then = store.identities[KEY]
+    store.identities.note(later)
+
+    assert "5" == store.identities.version_of(KEY, known_then)
+    assert store.identities.is_outdated(KEY, "5")
+
+
 def test_a_new_identity_is_news() -> None:
     """It is known then."""
     store = Store()

@@ -77,6 +77,8 @@ def metrics(settings: Settings | None = None, **given: Any) -> Metrics:
         "outlooks": dict,
         "left_alone": dict,
         "remembered": lambda: 0,
+        "is_leader": lambda: False,
+        "transitions": lambda: 0,
         "why_not_ready": lambda: None,
         "why_not_healthy": lambda: None,
         "server_version": lambda: "v1.37.1",

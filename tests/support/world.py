@@ -153,11 +153,14 @@ class World:
         return Counter((verb, resource) for verb, resource, _ in self.writes() if resource != "events")
 
     def writes(self, *, everywhere: bool = False) -> list[tuple[str, str, str]]:
-        """List verb, resource (with subresource) and name of all writes of the operator, in this namespace."""
+        """List verb, resource (with subresource) and name of all writes of the operator, those of its Lease apart.
+
+        They are those in this namespace, or `everywhere`.
+        """
         return [
             (verb, resource, name)
             for verb, resource, namespace, name in self._requests("" if everywhere else self.namespace)
-            if verb in WRITES and (everywhere or namespace == self.namespace)
+            if verb in WRITES and resource != "leases" and (everywhere or namespace == self.namespace)
         ]
 
     def reads(self, secret: str) -> int:

@@ -26,6 +26,15 @@
 {{- end }}
 {{- end }}
 
+{{/*
+Whether old pods end before new ones start: with one replica; and in the one upgrade from a release that knows no Lease,
+whose Deployment sets no POD_NAME. Only Helm in the cluster sees that Deployment: `helm template` does not.
+*/}}
+{{- define "mutualtls.isReplacedAtOnce" -}}
+{{- $live := lookup "apps/v1" "Deployment" .Release.Namespace (include "mutualtls.fullname" .) }}
+{{- if or (eq (int .Values.replicas) 1) (and $live (not (contains "POD_NAME" (toJson $live.spec.template)))) }}true{{ else }}false{{ end }}
+{{- end }}
+
 {{/* What the pod is selected by: it can never be changed. */}}
 {{- define "mutualtls.selector" -}}
 app.kubernetes.io/name: {{ include "mutualtls.name" . }}

@@ -24,6 +24,7 @@ _RESOURCES = {
     "configmap": (_CORE, "configmaps"),
     "event": (_CORE, "events"),
     "namespace": (_CORE, "namespaces"),
+    "lease": ("/apis/coordination.k8s.io/v1", "leases"),
     "mtls": (_OURS, "mutualtlsidentities"),
     "mtlsca": (_OURS, "mutualtlsauthorities"),
     "clustertrustbundle": ("/apis/certificates.k8s.io/v1", "clustertrustbundles"),

@@ -7,12 +7,13 @@ by a fault passes unchanged, watches as they stream.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import email.utils
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,17 @@ class _Answer:
     """Part of the path of a write that must have passed before; empty when one has, or none need."""
 
 
+@dataclass(slots=True, kw_only=True)
+class _Late:
+    """A write that is held back while all else passes."""
+
+    number: int
+    may_pass: asyncio.Event = field(default_factory=asyncio.Event)
+    code: concurrent.futures.Future[int] = field(default_factory=concurrent.futures.Future)
+
+
 class Proxy:
-    """The faults of one run. Writes count where they are about its subject; Events never do."""
+    """The faults of one run. Writes count where they are about its subject; Events and Leases never do."""
 
     def __init__(self, cluster: Cluster, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
@@ -66,6 +76,7 @@ class Proxy:
         self._subject = b""
         self._hold: tuple[int, bool] | None = None
         self._is_held = False
+        self._late: _Late | None = None
         self._answers: list[_Answer] = []
         self._shift = timedelta()
         self._watches: list[web.Request] = []
@@ -91,6 +102,18 @@ class Proxy:
         """
         self.held.clear()
         self._hold, self._is_held = (number, after), False
+
+    def withhold(self, number: int) -> None:
+        """Hold the write of that number back, from 1 on, and let all others pass."""
+        self.held.clear()
+        self._late = _Late(number=number)
+
+    def pass_withheld(self) -> int:
+        """Pass on the write that was held back, as a network may, and return the API server's code."""
+        if self._loop is None or self._late is None:
+            raise RuntimeError("nothing was to be held back")
+        self._loop.call_soon_threadsafe(self._late.may_pass.set)
+        return self._late.code.result(timeout=60)
 
     def release(self) -> None:
         """Let everything pass again. What was held is never answered: who sent it is gone."""
@@ -132,12 +155,22 @@ class Proxy:
         await self._gate(number, after=False)
         if (fault := self._fault(request)) is not None:
             return fault
+        if self._late is not None and self._late.number == number:
+            return await self._pass_late(request, self._late)
         return await self._forward(request, number)
+
+    async def _pass_late(self, request: web.Request, late: _Late) -> web.StreamResponse:
+        self.held.set()
+        await late.may_pass.wait()
+        answer = await self._forward(request, late.number)
+        late.code.set_result(answer.status)
+        return answer
 
     def _count(self, request: web.Request, body: bytes) -> int | None:
         """Give a write its number."""
         is_about = self._subject in request.path.encode() + body
-        if request.method not in WRITES or "/events" in request.path or not is_about:
+        is_apart = "/events" in request.path or "/leases" in request.path
+        if request.method not in WRITES or is_apart or not is_about:
             return None
         self.writes.append(Write(request.method, request.path, body))
         return len(self.writes)

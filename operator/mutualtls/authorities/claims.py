@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
+
 from mutualtls.authorities.state import AuthorityState
 from mutualtls.core.api.authority import Authority
 from mutualtls.core.model import labels
@@ -25,8 +27,11 @@ class Claims:
         self._announcer = announcer
         self._namespace = namespace
 
-    async def claim(self, authority: Authority) -> Hold | None:
-        """Claim an authority that nobody serves yet. Return why it is left alone; None: it is ours."""
+    async def claim(self, authority: Authority) -> tuple[Authority, Hold | None]:
+        """Claim an authority that nobody serves yet.
+
+        Return it as it is then, and why it is left alone; None: it is ours.
+        """
         if authority.operator_namespace is None:
             patch = {
                 "metadata": {
@@ -35,8 +40,9 @@ class Claims:
                     "annotations": {labels.OPERATOR_NAMESPACE: self._namespace},
                 }
             }
-            await self._api.patch(paths.authority(authority.name), patch)
-        return holds.of_other_operator(authority, self._namespace)
+            metadata = await self._api.patch(paths.authority(authority.name), patch)
+            authority = msgspec.structs.replace(authority, resource_version=metadata["resourceVersion"])
+        return authority, holds.of_other_operator(authority, self._namespace)
 
     async def leave_alone(self, authority: Authority, state: AuthorityState) -> None:
         """Say once that another operator serves an authority. Its status is left to that operator."""

@@ -31,7 +31,7 @@ from mutualtls.core.ca import generations, ledger, offer
 from mutualtls.core.ca.generations import Tombstone
 from mutualtls.core.ca.ledger import CAGeneration, Ledger
 from mutualtls.core.ca.restored import Remembered
-from mutualtls.core.errors import AuthorityError, ClusterError
+from mutualtls.core.errors import AuthorityError, ClusterError, OutdatedError
 from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.pki.issue import CA
 from mutualtls.core.reasons import Reason
@@ -119,6 +119,8 @@ class AuthorityReconciler:
         before = self._offers.trust(name)
         try:
             return await self._reconcile(name)
+        except OutdatedError:
+            return self._clock()
         finally:
             # Also where the status could not be written: the next look does that, and finds the offer as it is.
             if self._offers.trust(name) != before:
@@ -165,7 +167,8 @@ class AuthorityReconciler:
             walk = Walk()
             state.refusal = None
             try:
-                step: Sign | Hold | None = await self._claims.claim(authority)
+                authority, hold = await self._claims.claim(authority)
+                step: Sign | Hold | None = hold
                 if step is None:
                     authority = await self._with_good_spec(authority, state)
                     step, walk = await self._walk(authority, state)

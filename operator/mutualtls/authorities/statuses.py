@@ -12,7 +12,7 @@ from mutualtls.core import times
 from mutualtls.core.api.authority import Authority
 from mutualtls.core.api.authority_status import AuthorityStatus
 from mutualtls.core.bundles import publish
-from mutualtls.core.errors import ClusterError
+from mutualtls.core.errors import ClusterError, ConflictError, OutdatedError
 from mutualtls.core.leaf import formats
 from mutualtls.core.reasons import Reason
 from mutualtls.core.rotation import report
@@ -23,6 +23,7 @@ from mutualtls.kube.api import API
 from mutualtls.kube.events import Announcer
 from mutualtls.queue.trouble import Trouble
 from mutualtls.store.store import Store
+from mutualtls.store.versioned import MOST_TRIES
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Statuses:
         """Write the status where it differs from what is there.
 
         Raises:
+            OutdatedError: the authority has changed, and is known as it is now.
             ClusterError: the API server refused it or could not be reached.
         """
         now = self._clock()
@@ -108,15 +110,31 @@ class Statuses:
         ]
 
     async def _put(self, authority: Authority, new: AuthorityStatus) -> None:
+        authorities = self._store.authorities
         path = f"{paths.authority(authority.name)}/status"
-        try:
-            metadata = await self._api.patch(path, report.status_patch(authority.uid, new))
-        except ClusterError as error:
-            if error.is_lasting:
-                self._trouble.status_refused("")
-            raise
-        self._trouble.status_taken()
-        self._store.authorities.note_status(authority.name, new, metadata)
+        for _ in range(MOST_TRIES):
+            version = authorities.version_of(authority.name, authority)
+            try:
+                metadata = await self._api.patch(path, report.status_patch(authority.uid, version, new))
+            except ClusterError as error:
+                if isinstance(error, ConflictError) and await self._is_outdated(authority, version):
+                    if authorities.version_of(authority.name, authority) == version:
+                        break
+                    continue
+                if error.is_lasting:
+                    self._trouble.status_refused("")
+                raise
+            self._trouble.status_taken()
+            authorities.note_status(authority.name, new, metadata)
+            return
+        raise OutdatedError
+
+    async def _is_outdated(self, authority: Authority, version: str) -> bool:
+        """Tell whether there is a later version of an authority. Note it, should the watch not have brought it yet."""
+        body = await self._api.get(paths.authority(authority.name))
+        if body is not None:
+            self._store.authorities.note(body)
+        return self._store.authorities.is_outdated(authority.name, version)
 
     async def _post_events(self, authority: Authority, walk: Walk, new: AuthorityStatus) -> None:
         """Log, and say by an Event, which phases were entered, and what people should see to."""

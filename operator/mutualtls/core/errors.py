@@ -7,9 +7,11 @@
     │   ├── AlreadyExistsError
     │   ├── ConflictError
     │   ├── ImmutableError
-    │   └── HeldUpError
+    │   ├── HeldUpError
+    │   └── NotLeadingError
     ├── AuthorityError   the CA cannot sign: missing, unreadable, expired; tried again slowly, loudly
-    └── UnreadableError  what came from the cluster cannot be read, or is beyond a bound; costs that object alone
+    ├── UnreadableError  what came from the cluster cannot be read, or is beyond a bound; costs that object alone
+    └── OutdatedError    what was decided rests on what is not so any more: to be looked at again, at once
 
 Programming errors are none of these. They are logged with their traceback and tried again with a growing delay.
 No message holds anything of a private key or of a Secret's data.
@@ -117,6 +119,14 @@ class HeldUpError(ClusterError):
     def is_lasting(self) -> bool:
         """Whether it stays so until somebody changes something: it does."""
         return True
+
+
+class NotLeadingError(ClusterError):
+    """Nothing was sent, as this operator does not hold the Lease, or not for long enough."""
+
+
+class OutdatedError(MutualTLSError):
+    """What was decided rests on what is not so any more. What is known now is noted, and to be looked at again."""
 
 
 class AuthorityError(MutualTLSError):

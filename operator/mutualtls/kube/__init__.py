@@ -3,6 +3,7 @@
 - `api`: A few verbs of the Kubernetes API. Every failure is a `ClusterError`; nothing is retried: the agenda does that.
 - `clocks`: Our clock beside the API server's, by the `Date` of its answers.
 - `events`: Kubernetes Events about identities and authorities, for `kubectl describe`.
+- `fence`: Whether a write may begin, and how long it may take: an operator writes only while it holds its Lease.
 - `listing`: Lists of metadata, read page by page, one object at a time.
 - `objects`: Objects as the API server sends them, decoded one at a time. Whatever a tenant wrote costs its own object
   alone.

@@ -1,4 +1,7 @@
-"""A few verbs of the Kubernetes API. Every failure is a `ClusterError`; nothing is retried: the agenda does that."""
+"""A few verbs of the Kubernetes API. Every failure is a `ClusterError`; nothing is retried: the agenda does that.
+
+A fence says before each write whether it may begin, and how long it may take.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import aiohttp
 from mutualtls.core.errors import ClusterError, NotFoundError
 from mutualtls.core.model.labels import FIELD_MANAGER
 from mutualtls.kube import streams
+from mutualtls.kube.fence import Fence
 from mutualtls.kube.listing import Listing
 from mutualtls.kube.objects import Event
 from mutualtls.kube.transport import METADATA, METADATA_LIST, Request, Transport
@@ -31,7 +35,11 @@ class API:
         *,
         timeout_s: float,
         clock: Callable[[], datetime],
+        fence: Fence | None = None,
     ) -> None:
+        """Without a fence, every write may begin, and take as long as other requests."""
+        self._longest_write_s = int(timeout_s)
+        self._fence = fence
         self.transport = Transport(session, server, timeout_s=timeout_s, clock=clock)
         self.versions = self.transport.versions
         """What versions lists and watches have told of."""
@@ -111,8 +119,17 @@ class API:
         Raises:
             AlreadyExistsError: there is one of that name.
         """
-        request = Request("POST", path, body=body, parameters=_WRITE, accept=METADATA, withheld=withheld)
-        return await self._metadata(request)
+        return await self._metadata(
+            Request(
+                "POST",
+                path,
+                body=body,
+                parameters=_WRITE,
+                accept=METADATA,
+                withheld=withheld,
+                within_s=self._seconds(),
+            )
+        )
 
     async def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send what is kept nowhere, and return the answer."""
@@ -133,8 +150,17 @@ class API:
             parameters=_WRITE,
             accept=METADATA,
             withheld=withheld,
+            within_s=self._seconds(),
         )
         return await self._metadata(request)
+
+    async def replace(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace an object as it was read, and return it.
+
+        Raises:
+            ConflictError: it is another, or another version.
+        """
+        return await self.transport.send(Request("PUT", path, body=body, parameters=_WRITE, within_s=self._seconds()))
 
     async def delete(self, path: str, *, uid: str, resource_version: str) -> dict[str, Any] | None:
         """Delete an object as it was seen. Return its metadata where finalizers keep it there; None: it is gone.
@@ -144,7 +170,8 @@ class API:
         """
         preconditions = {"uid": uid, "resourceVersion": resource_version}
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
-        answer = await self.transport.send(Request("DELETE", path, body=options, accept=METADATA))
+        request = Request("DELETE", path, body=options, accept=METADATA, within_s=self._seconds())
+        answer = await self.transport.send(request)
         metadata: dict[str, Any] = answer.get("metadata") or {}
         return metadata if metadata.get("deletionTimestamp") and metadata.get("finalizers") else None
 
@@ -174,6 +201,14 @@ class API:
                 else:
                     self.versions.note(resource, event.metadata["resourceVersion"])
                 yield event
+
+    def _seconds(self) -> int:
+        """Tell how long a write may take that begins now.
+
+        Raises:
+            NotLeadingError: none may begin.
+        """
+        return self._longest_write_s if self._fence is None else self._fence.seconds()
 
     async def _metadata(self, request: Request) -> dict[str, Any]:
         answer = await self.transport.send(request)

@@ -55,6 +55,12 @@ class Announcer:
         regarding = {"apiVersion": "v1", "kind": "Namespace", "namespace": name, "name": name}
         await self._post(regarding, "Warning", reason, note, action="LeaveAlone")
 
+    async def about_lease(self, namespace: str, name: str, uid: str, note: str) -> None:
+        """Tell who became the leader, or is it no more, by the reason that all of Kubernetes has for that."""
+        head = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+        regarding = head | {"namespace": namespace, "name": name, "uid": uid}
+        await self._post(regarding, "Normal", "LeaderElection", note, action="Lead")
+
     async def _post(
         self, regarding: dict[str, str], kind: Literal["Normal", "Warning"], reason: str, note: str, *, action: str
     ) -> None:

@@ -56,3 +56,13 @@ def authority(name: str) -> str:
 def events(namespace: str) -> str:
     """Path of the Events of a namespace."""
     return f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+
+
+def leases(namespace: str) -> str:
+    """Path of the Leases of a namespace."""
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+
+def lease(namespace: str, name: str) -> str:
+    """Path of a Lease."""
+    return f"{leases(namespace)}/{name}"

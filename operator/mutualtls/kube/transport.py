@@ -36,7 +36,7 @@ METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 _DENIED = frozenset({401, 403})
 _EXPECTED = frozenset({404, 409})
 """Answers to a write that tell how things are."""
-_WRITES = frozenset({"POST", "PATCH", "DELETE"})
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _LONGEST_STATUS = 256 * 1024
 
 
@@ -52,6 +52,8 @@ class Request:
     content_type: str = field(default=JSON, kw_only=True)
     withheld: Sequence[bytes] = field(default=(), kw_only=True, repr=False)
     """No error repeats a piece of it."""
+    within_s: int | None = field(default=None, kw_only=True)
+    """How long it may take, for us and for the API server; None: as long as any."""
 
 
 class Transport:
@@ -80,14 +82,18 @@ class Transport:
             what = f"{request.method} {request.path} was not sent"
             raise ClusterError(f"{what}: versions went back, so that all is to be listed first")
         began = self.requests.begin()
+        parameters, timeout = request.parameters, self._timeout
+        if request.within_s is not None:
+            parameters = {**(parameters or {}), "timeout": f"{request.within_s}s"}
+            timeout = aiohttp.ClientTimeout(total=request.within_s)
         try:
             async with self._session.request(
                 request.method,
                 self._server + request.path,
-                params=request.parameters,
+                params=parameters,
                 data=None if request.body is None else msgspec.json.encode(request.body),
                 headers={"Accept": request.accept, "Content-Type": request.content_type},
-                timeout=self._timeout,
+                timeout=timeout,
             ) as response:
                 content = await streams.read(response.content)
                 self.clocks.compare(response.headers.get("Date"))

@@ -62,6 +62,9 @@ class Sources:
     """Authorities that other operators serve, with their namespaces."""
     remembered: Callable[[], int]
     """How many things are kept in memory beside the objects."""
+    is_leader: Callable[[], bool]
+    transitions: Callable[[], int]
+    """How often the Lease went from one operator to another."""
     why_not_ready: Callable[[], str | None]
     why_not_healthy: Callable[[], str | None]
     server_version: Callable[[], str]
@@ -112,6 +115,8 @@ class Metrics:
         page.put("build_info", 1, *versions)
         page.put("ready", of.why_not_ready() is None)
         page.put("healthy", of.why_not_healthy() is None)
+        page.put("leader", of.is_leader())
+        page.put("leader_transitions_total", of.transitions())
         page.put("clock_skew_seconds", of.clocks.skew.total_seconds())
         page.put("workers", self._settings.workers)
         page.put("workers_busy", of.agenda.at_work)

@@ -7,6 +7,7 @@ stuck answers nothing, which is an answer, too.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,6 +33,12 @@ class Health:
     clock: Callable[[], datetime]
     why_no_statuses: Callable[[], str | None] = _nothing_known
     """Tells why nobody learns what the operator has to say; None while all do."""
+    why_no_leader: Callable[[], str | None] = _nothing_known
+    """Tells why this operator neither leads nor stands by; None while it does."""
+    standby_of: Callable[[], str] = str
+    """Tells which leader it stands by for; "" where it leads itself."""
+    listed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once all that is followed was listed."""
     started: bool = False
     """Whether all that is watched was there, so that the watches were begun."""
     waits_for: str | None = None
@@ -59,11 +66,17 @@ class Health:
         """Expect nothing of a watch any more."""
         for known in (self.unlisted, self.lost, self.heard):
             known.pop(of, None)
+        self._note_listed()
 
     def list_ended(self, of: str) -> None:
         """Take in that a watch has told of all that there is."""
         self.unlisted.pop(of, None)
+        self._note_listed()
         self.hear(of)
+
+    def _note_listed(self) -> None:
+        if self.started and not self.unlisted:
+            self.listed.set()
 
     def hear(self, of: str) -> None:
         """Take in a sign of life of the API server, by a watch."""
@@ -98,7 +111,13 @@ class Health:
             return trouble or "the operator waits for the cluster"
         failing = next((why for why, _ in self.failing.values()), None)
         unlisted = next((f"the first list of {of} has not come" for of in self.unlisted), None)
-        return trouble or failing or unlisted or self.why_not_healthy() or self.why_no_statuses()
+        known = trouble or failing or unlisted or self.why_not_healthy()
+        return known or self.why_no_leader() or self.why_no_statuses()
+
+    def standing(self) -> str:
+        """Say that the operator serves, or for whom it stands by."""
+        leader = self.standby_of()
+        return f"ok: standby, {leader} leads" if leader else "ok"
 
     def _silences(self) -> Iterator[str]:
         """Say which watches should have told something by now. What came between does not count as their silence."""
@@ -123,16 +142,22 @@ async def serve(health: Health, metrics: Callable[[], Awaitable[bytes]], *, port
     app = web.Application()
     app.router.add_get("/metrics", measure)
     app.router.add_get("/healthz", _answer(health.why_not_healthy))
-    app.router.add_get("/readyz", _answer(health.why_not_ready))
+    app.router.add_get("/readyz", _answer(health.why_not_ready, health.standing))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, port=port).start()
     return runner
 
 
-def _answer(why_not: Callable[[], str | None]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _ok() -> str:
+    return "ok"
+
+
+def _answer(
+    why_not: Callable[[], str | None], well: Callable[[], str] = _ok
+) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
         reason = why_not()
-        return web.Response(status=503 if reason else 200, text=f"{reason or 'ok'}\n")
+        return web.Response(status=503 if reason else 200, text=f"{reason or well()}\n")
 
     return answer

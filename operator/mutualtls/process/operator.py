@@ -6,7 +6,6 @@ import asyncio
 import functools
 import logging
 import signal
-import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -22,8 +21,9 @@ from mutualtls.kube.rights import Rights
 from mutualtls.kube.session import Connection
 from mutualtls.kube.watch import Followed, MetadataWatch
 from mutualtls.metrics.metrics import Metrics, Sources
-from mutualtls.process import health, prerequisites, supervision
+from mutualtls.process import health, leadership, prerequisites, supervision
 from mutualtls.process.health import Health
+from mutualtls.process.leadership import Candidate
 from mutualtls.process.worker import Worker
 from mutualtls.queue.agenda import Agenda
 from mutualtls.queue.trouble import Trouble
@@ -49,20 +49,25 @@ async def run(settings: Settings) -> None:
 
     Raises:
         LoginError: there is no way to the API server.
-        EndedError: a watch ended for good.
+        EndedError: a watch ended for good, or another operator leads.
     """
     connection = session.connect(connections=settings.workers + _SPARE_CONNECTIONS)
-    api = API(connection.session, connection.server, timeout_s=settings.request_timeout.total_seconds(), clock=utc_now)
+    candidate = leadership.join(settings, clock=utc_now)
+    timeout_s = settings.request_timeout.total_seconds()
+    api = API(connection.session, connection.server, timeout_s=timeout_s, clock=utc_now, fence=candidate.fence)
     remembered: Mapping[str, Remembered] = {}
     try:
         while True:
-            operator = _Operator(api, connection, settings, remembered)
+            operator = _Operator(api, connection, settings, candidate, remembered)
             await operator.run()
+            if candidate.elector.lost.is_set():
+                raise EndedError("the Lease was lost, to be started again as a standby")
             if not operator.is_outlived:
                 return
             remembered = operator.remembered
             _end_by_signals()
     finally:
+        await candidate.leave()
         await connection.session.close()
 
 
@@ -85,13 +90,20 @@ class _Operator:
     """
 
     def __init__(
-        self, api: API, connection: Connection, settings: Settings, remembered: Mapping[str, Remembered]
+        self,
+        api: API,
+        connection: Connection,
+        settings: Settings,
+        candidate: Candidate,
+        remembered: Mapping[str, Remembered],
     ) -> None:
         self.is_outlived = False
         """Whether versions went back."""
         self._stop = asyncio.Event()
+        candidate.elector.may_lead.clear()
         self._api = api
         self._connection = connection
+        self._candidate = candidate
         self._settings = settings
         self._store = Store(sweep=settings.sweep)
         self._agenda = Agenda(
@@ -101,7 +113,7 @@ class _Operator:
             urgent_from=functools.partial(urgent_from, self._store),
             most_at_work=max(1, settings.workers // 2),
         )
-        announcer = Announcer(api, clock=utc_now, instance=socket.gethostname())
+        announcer = Announcer(api, clock=utc_now, instance=leadership.name())
         self._trouble = Trouble()
         offers = Offers(api, namespace=settings.namespace, clock=utc_now)
         self._authorities = AuthorityReconciler(
@@ -130,7 +142,12 @@ class _Operator:
             settings=settings,
             clock=utc_now,
         )
-        self._health = Health(clock=utc_now, why_no_statuses=self._trouble.why_not_ready)
+        self._health = Health(
+            clock=utc_now,
+            why_no_statuses=self._trouble.why_not_ready,
+            why_no_leader=candidate.elector.why_not_ready,
+            standby_of=lambda: candidate.elector.standby_of,
+        )
         self._rights = Rights(api, lack=self._lack, regain=self._regain)
         by_watches = followed.by_watches(self._store, self._wakes, not_served=self._follow_no_trust_bundles)
         self._watches = {of: self._watch(of, one) for of, one in by_watches.items()}
@@ -161,6 +178,8 @@ class _Operator:
             outlooks=self._authorities.outlooks,
             left_alone=lambda: self._authorities.left_alone,
             remembered=lambda: worker.held,
+            is_leader=lambda: self._candidate.elector.is_leader,
+            transitions=lambda: self._candidate.elector.transitions,
             why_not_ready=self._health.why_not_ready,
             why_not_healthy=self._health.why_not_healthy,
             server_version=lambda: self._api.server_version,
@@ -170,7 +189,7 @@ class _Operator:
     def _listen(self) -> None:
         """Take in what the session with the API server notices."""
         api = self._api
-        api.transport.on_denied = self._rights.doubt
+        api.transport.on_denied = self._candidate.api.transport.on_denied = self._rights.doubt
         api.transport.on_refused = self._count_refused
         api.transport.clocks.on_skew = self._wakes.authorities
         api.versions.begin_again()
@@ -180,7 +199,8 @@ class _Operator:
         # Kopf cancels, when it ends, every task that began after it: ours begin before.
         tasks = {f"the watch of {of}": watch.run for of, watch in self._watches.items()}
         tasks |= {"the count of objects": functools.partial(self._census.run, self._deaf)}
-        tasks |= {"the check of rights": self._rights.run}
+        tasks |= {"the check of rights": self._rights.run, "the Lease": self._candidate.elector.run}
+        tasks |= {"the begin of leading": self._begin, "the end of leading": self._end_deposed}
         endless = [asyncio.create_task(supervision.keep(name, task, self._health)) for name, task in tasks.items()]
         workers = self._start_workers()
         port = self._settings.health_port
@@ -243,16 +263,24 @@ class _Operator:
 
     def _start_workers(self) -> list[asyncio.Task[None]]:
         names = [f"worker {number}" for number in range(1, self._settings.workers + 1)]
-        return [asyncio.create_task(supervision.keep(name, self._work, self._health), name=name) for name in names]
+        work = self._worker.work
+        return [asyncio.create_task(supervision.keep(name, work, self._health), name=name) for name in names]
 
-    async def _work(self) -> None:
-        """Begin only when all that is followed was listed: before that, what was not seen may well be there.
+    async def _begin(self) -> None:
+        """Have everything looked at once this operator leads, which it may when all that is followed was listed.
 
-        `health` has the operator started again where that takes too long.
+        Before that, what was not seen may well be there. `health` has the operator started again where that takes too
+        long.
         """
-        for watch in self._watches.values():
-            await watch.is_listed.wait()
-        await self._worker.work()
+        await self._health.listed.wait()
+        self._candidate.elector.may_lead.set()
+        await self._candidate.elector.leads.wait()
+        self._wakes.begin()
+
+    async def _end_deposed(self) -> None:
+        """End when another operator leads."""
+        await self._candidate.elector.lost.wait()
+        self._stop.set()
 
     async def _run_kopf(self) -> None:
         await prerequisites.wait(self._api, self._store, self._health, namespace=self._settings.namespace)
@@ -276,9 +304,6 @@ class _Operator:
         self._agenda.close()
         for task in endless:
             task.cancel()
-        if not all(watch.is_listed.is_set() for watch in self._watches.values()):
-            for task in workers:
-                task.cancel()
         _, late = await asyncio.wait(workers, timeout=self._settings.drain_timeout.total_seconds())
         for task in late:
             task.cancel()

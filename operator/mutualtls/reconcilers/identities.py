@@ -12,7 +12,7 @@ from datetime import datetime
 
 from mutualtls.authorities.offers import Offers
 from mutualtls.core.api.identity import Identity
-from mutualtls.core.errors import ClusterError, SpecError, UnreadableError
+from mutualtls.core.errors import ClusterError, OutdatedError, SpecError, UnreadableError
 from mutualtls.core.leaf import desired, plan
 from mutualtls.core.leaf.observed import Action, Intervals, Observed, Seen
 from mutualtls.core.leaf.plan import Decision
@@ -28,7 +28,7 @@ from mutualtls.reconcilers.gather import Observer, end_of_files
 from mutualtls.reconcilers.limits import Limits
 from mutualtls.reconcilers.look import Look
 from mutualtls.reconcilers.passwords import Passwords
-from mutualtls.reconcilers.secrets import OutdatedError, SecretWriter
+from mutualtls.reconcilers.secrets import SecretWriter
 from mutualtls.reconcilers.statuses import Statuses
 from mutualtls.reconcilers.tally import Stage, Tally
 from mutualtls.settings import Settings

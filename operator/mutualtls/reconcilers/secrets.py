@@ -16,7 +16,7 @@ from mutualtls.authorities.offers import Offers
 from mutualtls.core import times
 from mutualtls.core.api.identity import Identity
 from mutualtls.core.api.identity_spec import RotationPolicy
-from mutualtls.core.errors import ConflictError, NotFoundError
+from mutualtls.core.errors import ConflictError, NotFoundError, OutdatedError
 from mutualtls.core.leaf import facts, formats, plan, render
 from mutualtls.core.leaf.facts import Facts
 from mutualtls.core.leaf.observed import Absent, Action, Observed, Seen
@@ -42,10 +42,6 @@ logger = logging.getLogger(__name__)
 
 _PLANNED = frozenset({Reason.RENEWAL_DUE, Reason.ISSUER_REPLACED})
 """Reasons for a new leaf that are no news."""
-
-
-class OutdatedError(Exception):
-    """What was decided rests on what is not so any more."""
 
 
 class SecretWriter:

@@ -10,7 +10,7 @@ from mutualtls.core import times
 from mutualtls.core.api import refusals
 from mutualtls.core.api.identity import Identity
 from mutualtls.core.api.identity_status import IdentityStatus
-from mutualtls.core.errors import ClusterError, UnreadableError
+from mutualtls.core.errors import ClusterError, ConflictError, OutdatedError, UnreadableError
 from mutualtls.core.leaf import failures, plan, render, waiting
 from mutualtls.core.leaf.observed import Observed, Seen
 from mutualtls.core.leaf.plan import Decision
@@ -28,6 +28,7 @@ from mutualtls.reconcilers.look import Look
 from mutualtls.reconcilers.tally import REFUSALS, Tally
 from mutualtls.settings import Settings
 from mutualtls.store.store import Store
+from mutualtls.store.versioned import MOST_TRIES
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,8 @@ class Statuses:
         self._trouble.tell(identity.key, now)
         try:
             await self._write(identity, new)
+        except OutdatedError:
+            return
         except ClusterError as refusal:
             logger.warning("status was not written", extra={"identity": identity.key, "error": str(refusal)})
             return
@@ -132,19 +135,39 @@ class Statuses:
         return render.status_when_refused(identity, seen, decision, now=times.rfc3339(self._clock()))
 
     async def _write(self, identity: Identity, new: IdentityStatus) -> None:
-        path = f"{paths.identity(identity.namespace, identity.name)}/status"
-        self._store.identities.expect_status(identity, new, instead_of=identity.status)
-        try:
-            metadata = await self._api.patch(path, render.status_patch(identity.uid, new))
-        except ClusterError as error:
-            self._store.identities.expect_status(identity, identity.status, instead_of=new)
-            if await self._is_gone(identity):
+        """Write a status over the one that it was worked out from.
+
+        Raises:
+            OutdatedError: the identity has changed, and is known as it is now.
+            ClusterError: the API server refused it or could not be reached.
+        """
+        for _ in range(MOST_TRIES):
+            version = self._store.identities.version_of(identity.key, identity)
+            if await self._put(identity, version, new):
                 return
+            if self._store.identities.version_of(identity.key, identity) == version:
+                break
+        raise OutdatedError
+
+    async def _put(self, identity: Identity, version: str, new: IdentityStatus) -> bool:
+        """Write a status over a version. False: there is a later one, which is known now."""
+        identities = self._store.identities
+        path = f"{paths.identity(identity.namespace, identity.name)}/status"
+        identities.expect_status(identity, new, instead_of=identity.status)
+        try:
+            metadata = await self._api.patch(path, render.status_patch(identity.uid, version, new))
+        except ClusterError as error:
+            identities.expect_status(identity, identity.status, instead_of=new)
+            if await self._is_gone(identity):
+                return True
+            if isinstance(error, ConflictError) and identities.is_outdated(identity.key, version):
+                return False
             if error.is_lasting:
                 self._trouble.status_refused(identity.namespace)
             raise
         self._trouble.status_taken()
-        self._store.identities.note_status(identity.key, new, metadata)
+        identities.note_status(identity.key, new, metadata)
+        return True
 
     def _count_refusal(self, identity: Identity, new: IdentityStatus) -> None:
         """Count a spec that is refused, once for each spec and reason."""
@@ -157,9 +180,10 @@ class Statuses:
             self._tally.refused[name, after.reason] += 1
 
     async def _is_gone(self, identity: Identity) -> bool:
-        """Tell whether an identity is gone, or another of its name is there, which is then noted."""
+        """Tell whether an identity is gone, or another of its name is there. Note what there is."""
         body = await self._api.get(paths.identity(identity.namespace, identity.name))
         if body is not None and body["metadata"]["uid"] == identity.uid:
+            self._store.identities.note(body)
             return False
         self._store.drop_identity(identity.key, identity.uid)
         if body is not None and self._store.identities.note(body) is not None:

@@ -99,6 +99,10 @@ class VersionedCache(Mapping[K, T]):
         self._gone.pop(key, None)
 
 
+MOST_TRIES = 3
+"""How often a status is written over later versions of an object that is otherwise as it was known."""
+
+
 class Resources(VersionedCache[K, R]):
     """Objects of a kind of ours, whose status we write."""
 
@@ -108,6 +112,25 @@ class Resources(VersionedCache[K, R]):
     def versions(self) -> dict[K, tuple[str, int]]:
         """List the uid and the version of each, by key."""
         return {key: (one.uid, int(one.resource_version)) for key, one in self.items()}
+
+    def version_of(self, key: K, known: R) -> str:
+        """Tell the latest version at which an object is as it was known, status included, but for its version.
+
+        What others write into its metadata, as often as they like, keeps nobody from writing its status.
+        """
+        now = self.get(key)
+        if (
+            now is None
+            or now is known
+            or msgspec.structs.replace(now, resource_version=known.resource_version) != known
+        ):
+            return known.resource_version
+        return max(now.resource_version, known.resource_version, key=int)
+
+    def is_outdated(self, key: K, version: str) -> bool:
+        """Tell whether an object is known at another version by now."""
+        now = self.get(key)
+        return now is not None and now.resource_version != version
 
     def note_status(self, key: K, status: IdentityStatus | AuthorityStatus, metadata: Mapping[str, Any]) -> None:
         """Take in the answer to our own write of a status.

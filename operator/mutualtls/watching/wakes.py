@@ -9,21 +9,31 @@ from mutualtls.store.store import Store
 
 
 class Wakes:
-    """Puts on the agenda what depends on something that changed."""
+    """Puts on the agenda what depends on something that changed; nothing before this operator leads."""
 
     def __init__(self, store: Store, agenda: Agenda, *, namespace: str) -> None:
         """`namespace` is that of the CAs."""
         self._store = store
         self._agenda = agenda
         self._namespace = namespace
+        self._has_begun = False
+
+    def begin(self) -> None:
+        """Have everything looked at, and from now on whatever changes: this operator leads."""
+        self._has_begun = True
+        self.authorities()
+        for name in self._store.identities:
+            self.identity(name)
+        for namespace in ("", *self._store.namespaces):
+            self._copies(namespace)
 
     def identity(self, key: ObjectKey) -> None:
         """Have an identity looked at, also one that is gone: what was kept of it is forgotten then."""
-        self._agenda.put(Key.identity(key))
+        self._put(Key.identity(key))
 
     def authority(self, name: str) -> None:
         """Have an authority looked at, also one that is gone: its identities learn that from the look."""
-        self._agenda.put(Key.authority(name), priority=Priority.FIRST)
+        self._put(Key.authority(name), Priority.FIRST)
 
     def authorities(self) -> None:
         """Have all authorities looked at."""
@@ -53,4 +63,8 @@ class Wakes:
     def _copies(self, namespace: str) -> None:
         """Have all copies of bundles in a namespace looked at; those without one for the namespace ""."""
         for name in self._store.authorities:
-            self._agenda.put(Key.bundle(name, namespace))
+            self._put(Key.bundle(name, namespace))
+
+    def _put(self, key: Key, priority: Priority = Priority.CHANGE) -> None:
+        if self._has_begun:
+            self._agenda.put(key, priority=priority)

@@ -339,7 +339,7 @@ def test_the_names_of_a_certificate_are_those_that_it_holds() -> None:
 def test_names_that_a_certificate_has_no_more_are_taken_away() -> None:
     """A merge patch keeps what it does not name."""
     o = settled()
-    patch = render.status_patch("uid", render.identity_status(o, decide(o)))["status"]["certificate"]
+    patch = render.status_patch("uid", "1", render.identity_status(o, decide(o)))["status"]["certificate"]
 
     assert patch["dnsNames"]
     assert (None, None) == (patch["ipAddresses"], patch["emailAddresses"])
@@ -398,7 +398,7 @@ def test_a_status_survives_the_api_server() -> None:
     """What is read back compares equal to what was written, or it would be written again."""
     o = settled()
     new = render.identity_status(o, decide(o))
-    stored = merged(identity_body(), {"status": render.status_patch(UID, new)["status"]})
+    stored = merged(identity_body(), {"status": render.status_patch(UID, "1", new)["status"]})
 
     assert new == identity.parse(json.loads(json.dumps(stored))).status
 
@@ -408,10 +408,10 @@ def test_a_status_patch_takes_away_what_went_away() -> None:
     o = settled()
     with_files = render.identity_status(o, decide(o))
     without = render.identity_status(replace(o, found=Absent()), decide(o))
-    patch = render.status_patch(UID, without)
-    after = merged(merged({}, render.status_patch(UID, with_files)), patch)
+    patch = render.status_patch(UID, "1", without)
+    after = merged(merged({}, render.status_patch(UID, "1", with_files)), patch)
 
-    assert {"uid": UID} == patch["metadata"]
+    assert {"uid": UID, "resourceVersion": "1"} == patch["metadata"]
     assert {"observedGeneration", "conditions"} == set(after["status"])
 
 

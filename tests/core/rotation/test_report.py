@@ -258,11 +258,11 @@ def test_the_cas_are_those_of_the_ledger() -> None:
 
 def test_what_is_not_there_any_more_is_taken_away() -> None:
     """A null removes it, as in every merge patch."""
-    body = report.status_patch("u", told())
+    body = report.status_patch("u", "1", told())
 
-    assert {"uid": "u"} == body["metadata"]
+    assert {"uid": "u", "resourceVersion": "1"} == body["metadata"]
     assert (None, None) == (body["status"]["bundle"], body["status"]["next"])
-    told_of_next = report.status_patch("u", told(progress=BRIEF))["status"]["next"]
+    told_of_next = report.status_patch("u", "1", told(progress=BRIEF))["status"]["next"]
     fields = ("laggards", "behind", "excused", "excusedNames", "skipped", "skippedNames", "forced", "until")
     assert [None] * 8 == [told_of_next[field] for field in fields]
 

@@ -212,13 +212,13 @@ def is_as_told(new: IdentityStatus, written: IdentityStatus) -> bool:
     )
 
 
-def status_patch(uid: str, new: IdentityStatus) -> dict[str, Any]:
-    """Write a merge patch for `/status`. Fields that went away are taken away."""
+def status_patch(uid: str, version: str, new: IdentityStatus) -> dict[str, Any]:
+    """Write a merge patch for `/status` of an identity at a version. Fields that went away are taken away."""
     fields = dict.fromkeys(("certificate", "authority", "secretName", "bundle", "heldNames", "reissued", "secrets"))
     body: dict[str, Any] = fields | msgspec.to_builtins(new)
     if body["certificate"] is not None:
         body["certificate"] = dict.fromkeys(CertificateStatus.__struct_encode_fields__) | body["certificate"]
-    return {"metadata": {"uid": uid}, "status": body}
+    return {"metadata": {"uid": uid, "resourceVersion": version}, "status": body}
 
 
 def _certificate(facts: Facts, o: Observed) -> CertificateStatus:

@@ -187,12 +187,12 @@ def _waits_for(progress: Progress) -> str:
     return progress.gate.waits_for or "waits until spec.suspend is false"
 
 
-def status_patch(uid: str, new: AuthorityStatus) -> dict[str, Any]:
-    """Write a merge patch for `/status`. What is left out there is taken away."""
+def status_patch(uid: str, version: str, new: AuthorityStatus) -> dict[str, Any]:
+    """Write a merge patch for `/status` of an authority at a version. What is left out there is taken away."""
     body: dict[str, Any] = {"bundle": None, "next": None} | msgspec.to_builtins(new)
     if body["next"] is not None:
         body["next"] = dict.fromkeys(NextStatus.__struct_encode_fields__) | body["next"]
-    return {"metadata": {"uid": uid}, "status": body}
+    return {"metadata": {"uid": uid, "resourceVersion": version}, "status": body}
 
 
 def _next(progress: Progress) -> NextStatus | None:
