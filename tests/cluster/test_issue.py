@@ -34,8 +34,20 @@ def test_an_empty_spec_gives_working_files(world: World, tmp_path: Path) -> None
         verify.chain(files, name=service, use=use)
 
 
+def test_an_empty_spec_stores_one_default(world: World) -> None:
+    """Each field that is stored costs at every write of the status, and so does each that `managedFields` lists."""
+    world.apply("orders")
+    world.wait_ready("orders")
+    found = world.get("mtls", "orders")
+    assert found is not None
+    (written,) = (entry for entry in found["metadata"]["managedFields"] if entry.get("subresource") == "status")
+
+    assert found["spec"] == {"authority": "default"}
+    assert written["fieldsV1"] == {"f:status": {}}
+
+
 def test_a_server_side_apply_takes_a_usage_away(world: World) -> None:
-    """A usage that was there by default, which nobody owns, can be taken away too."""
+    """The list is one value: what was stored before is not merged into it."""
     world.kubectl("apply", "--server-side", "-f", "-", stdin=world.manifest("orders"))
     world.kubectl("apply", "--server-side", "-f", "-", stdin=world.manifest("orders", usages=["server auth"]))
 

@@ -20,6 +20,7 @@ WRONG = [
     pytest.param({"privateKey": {"algorithm": "DSA"}}, 'Unsupported value: "DSA"', id="unknown algorithm"),
     pytest.param({"privateKey": {"size": 2048}}, "256, 384 or 521 for ECDSA", id="RSA size for ECDSA"),
     pytest.param({"privateKey": {"algorithm": "Ed25519", "encoding": "SEC1"}}, "SEC1 for ECDSA", id="SEC1 for Ed25519"),
+    pytest.param({"privateKey": {"encoding": "PKCS1"}}, "PKCS1 is for RSA", id="PKCS1 without an algorithm"),
     pytest.param({"secret": {"name": "Not_a_name"}}, "should match", id="name of the secret"),
 ]
 

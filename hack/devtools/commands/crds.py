@@ -16,7 +16,7 @@ import typer
 import yaml
 
 from mutualtls.core.api import authority_spec, authority_status, identity_spec, identity_status
-from mutualtls.core.model import labels
+from mutualtls.core.model import labels, schema
 
 TOP = Path(__file__).parents[3]
 FOLDERS = (TOP / "crds", TOP / "charts" / "mutualtls-operator" / "crds")
@@ -29,18 +29,16 @@ _DESCRIPTIONS = {
     "on in docs/concepts.md of mutualtls-operator.",
 }
 _Rules = tuple[dict[str, str], ...]
-_SPEC: dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct], _Rules, _Rules]] = {
+_SPEC: dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct], _Rules]] = {
     labels.IDENTITY_KIND: (
         identity_spec.IdentitySpec,
         identity_status.IdentityStatus,
         identity_spec.CEL_ON_SPEC,
-        identity_spec.CEL_ON_ROOT,
     ),
     labels.AUTHORITY_KIND: (
         authority_spec.AuthoritySpec,
         authority_status.AuthorityStatus,
         authority_spec.CEL_ON_SPEC,
-        authority_spec.CEL_ON_ROOT,
     ),
 }
 
@@ -99,19 +97,45 @@ def _is_worth_setting(node: dict[str, Any]) -> bool:
     return default not in (None, "", [], (), False)
 
 
+_NAME = {"type": "string", "maxLength": 253, **schema.rules(schema.IS_DNS_LABEL)}
+"""Judged here rather than by a rule on the whole object, which the API server would take apart for it at each write."""
+_WHOLE = {"x-kubernetes-map-type": "atomic"}
+"""A status has one writer, so `managedFields` need not list its fields one by one (docs/decisions/0014)."""
+_STORED = "authority"
+"""The one default of an identity that the API server fills in: people select identities by that field."""
+
+
+def _unfilled(node: dict[str, Any]) -> dict[str, Any]:
+    """Take the defaults out of a schema: the operator knows them, and descriptions tell of them.
+
+    Each field that the API server fills in is read, judged and listed in `managedFields` again at each write of the
+    status (docs/decisions/0014). That is worth it for the few authorities, not for identities.
+    """
+    below = {name: _unfilled(one) for name, one in node.get("properties", {}).items()}
+    kept = {name: value for name, value in node.items() if name not in {"default", "properties"}}
+    return kept | ({"properties": below} if below else {})
+
+
+def _of_identities(spec: dict[str, Any]) -> dict[str, Any]:
+    """Leave the API server one default to fill in."""
+    properties = _unfilled(spec)["properties"] | {_STORED: spec["properties"][_STORED]}
+    return spec | {"properties": properties}
+
+
 def crd(kind: str, *, plural: str, short_name: str, scope: str, columns: list[dict[str, Any]]) -> dict[str, Any]:
     """Write one CustomResourceDefinition."""
-    spec_type, status_type, spec_rules, root_rules = _SPEC[kind]
-    spec = {**schema_of(spec_type), "default": {}, "x-kubernetes-validations": list(spec_rules)}
-    status = schema_of(status_type) | {"default": {"observedGeneration": -1}}
+    spec_type, status_type, spec_rules = _SPEC[kind]
+    filled = schema_of(spec_type)
+    given = _of_identities(filled) if kind == labels.IDENTITY_KIND else filled
+    spec = {**given, "default": {}, "x-kubernetes-validations": list(spec_rules)}
+    status = schema_of(status_type) | {"default": {"observedGeneration": -1}} | _WHOLE
     root = {
         "type": "object",
         "description": _DESCRIPTIONS[kind],
-        "x-kubernetes-validations": list(root_rules),
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
-            "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 253}}},
+            "metadata": {"type": "object", "properties": {"name": _NAME}},
             "spec": spec,
             "status": status,
         },

@@ -351,15 +351,6 @@ CEL_ON_SPEC = (
 )
 
 
-CEL_ON_ROOT = (
-    schema.rule(
-        "size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')",
-        "must be a DNS label: at most 63 characters, no dots",
-        fieldPath=".metadata.name",
-    ),
-)
-
-
 class AuthoritySpec(Resource, frozen=True, kw_only=True):
     """How certificates are signed. An empty spec works: a self-signed root and an issuing CA, made by the operator."""
 

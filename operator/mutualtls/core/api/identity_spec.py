@@ -34,7 +34,7 @@ class Profile(StrEnum):
 
 
 _SIZE_FITS = schema.rule(
-    "!has(self.size) || (self.algorithm == 'ECDSA' ? self.size in [256, 384, 521] : "
+    "!has(self.size) || (!has(self.algorithm) || self.algorithm == 'ECDSA' ? self.size in [256, 384, 521] : "
     "self.algorithm == 'RSA' && self.size >= 2048 && self.size <= 8192)",
     "must fit the algorithm: 256, 384 or 521 for ECDSA, 2048 to 8192 for RSA, none for Ed25519",
     fieldPath=".size",
@@ -42,8 +42,8 @@ _SIZE_FITS = schema.rule(
 
 
 _ENCODING_FITS = schema.rule(
-    "!has(self.encoding) || self.encoding == 'PKCS8' || (self.encoding == 'PKCS1' && self.algorithm == 'RSA') || "
-    "(self.encoding == 'SEC1' && self.algorithm == 'ECDSA')",
+    "!has(self.encoding) || self.encoding == 'PKCS8' || self.encoding == "
+    "(!has(self.algorithm) || self.algorithm == 'ECDSA' ? 'SEC1' : self.algorithm == 'RSA' ? 'PKCS1' : 'PKCS8')",
     "must fit the algorithm: PKCS1 is for RSA, SEC1 for ECDSA, PKCS8 for all",
     fieldPath=".encoding",
 )
@@ -384,12 +384,3 @@ class IdentitySpec(Resource, frozen=True, kw_only=True):
 
 
 CEL_ON_SPEC = (_ONE_NAME_AT_LEAST, _ONE_RENEWAL_RULE, _RENEW_WITHIN_LIFE)
-
-
-CEL_ON_ROOT = (
-    schema.rule(
-        "size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')",
-        "must be a DNS label: at most 63 characters, no dots",
-        fieldPath=".metadata.name",
-    ),
-)

@@ -39,6 +39,8 @@ def rules(*validations: dict[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": list(validations)}
 
 
+IS_DNS_LABEL = rule("size(self) <= 63 && !self.contains('.')", "must be a DNS label: at most 63 characters, no dots")
+"""For the name of an object, which the API server has judged by the rules of all objects already."""
 IS_CIDR = rule(
     "isCIDR(self) && cidr(self) == cidr(self).masked()", "must be a range such as 10.1.0.0/16 or 2001:db8::/32"
 )
@@ -116,7 +118,8 @@ _DISTINCT = rule("self.all(one, self.exists_one(other, other == one))", "must no
 def choice(description: str, *, most: int) -> Meta:
     """Describe a list without doubles that has a default. It is one value: whoever applies it gets what it lists.
 
-    As a set it would be merged with the default in a server-side apply, and nobody could take a value of that away.
+    As a set it would be merged, in a server-side apply, with a default that is stored, and nobody could take a value of
+    that away. The release before stored it.
     """
     return field(description, _DISTINCT, maxItems=most, minItems=1, **{"x-kubernetes-list-type": "atomic"})
 
