@@ -278,6 +278,27 @@ def test_a_leader_that_is_cut_off_writes_nothing_until_it_has_ended(pair: Pair) 
     _judge(pair)
 
 
+def test_a_leader_that_cannot_renew_stops_writing_before_another_leads(pair: Pair) -> None:
+    """Only requests about the Lease fail; identities that are applied all the time are served by one of both."""
+    scenes.prepared(pair.world)
+    for method in ("GET", "PUT"):
+        pair.proxy.answer(method, "/leases", status=500, reason="InternalError", times=1000)
+    applied: list[str] = []
+
+    def is_taken_over() -> bool:
+        applied.append(f"late-{len(applied)}")
+        pair.world.apply(applied[-1], authority=pair.world.namespace)
+        return pair.standby.logged(LEADS)
+
+    wait_until(is_taken_over, "the standby takes over", deadline_s=TAKES_OVER_S)
+    for _ in range(30):
+        is_taken_over()
+    pair.world.wait_ready(*applied)
+    pair.proxy.mend()
+    pair.wait_deposed()
+    _judge(pair)
+
+
 @pytest.mark.further
 def test_a_lease_that_somebody_else_took_ends_the_leader(pair: Pair) -> None:
     """Whoever wrote that: the standby waits until it is not renewed, and then serves."""
