@@ -100,7 +100,7 @@ def _is_worth_setting(node: dict[str, Any]) -> bool:
 _NAME = {"type": "string", "maxLength": 253, **schema.rules(schema.IS_DNS_LABEL)}
 """Judged here rather than by a rule on the whole object, which the API server would take apart for it at each write."""
 _WHOLE = {"x-kubernetes-map-type": "atomic"}
-"""A status has one writer, so `managedFields` need not list its fields one by one (docs/decisions/0014)."""
+"""A status has one writer, so `managedFields` need not list its fields one by one (docs/decisions/0016)."""
 _STORED = "authority"
 """The one default of an identity that the API server fills in: people select identities by that field."""
 
@@ -109,7 +109,7 @@ def _unfilled(node: dict[str, Any]) -> dict[str, Any]:
     """Take the defaults out of a schema: the operator knows them, and descriptions tell of them.
 
     Each field that the API server fills in is read, judged and listed in `managedFields` again at each write of the
-    status (docs/decisions/0014). That is worth it for the few authorities, not for identities.
+    status (docs/decisions/0016). That is worth it for the few authorities, not for identities.
     """
     below = {name: _unfilled(one) for name, one in node.get("properties", {}).items()}
     kept = {name: value for name, value in node.items() if name not in {"default", "properties"}}
