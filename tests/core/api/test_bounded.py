@@ -22,6 +22,7 @@ from mutualtls.core.leaf.facts import Facts
 from mutualtls.core.leaf.secret import Owned
 from mutualtls.core.model import labels
 from support.builders import NOW, an_identity, observed, secret_of
+from support.examples import examples
 from support.secrets import FACTS
 
 DEEP = '{"x":' + "[" * 50_000 + "]" * 50_000 + "}"
@@ -82,6 +83,7 @@ def test_a_copy_that_cannot_be_read_is_none(text: str) -> None:
     assert publish.parse(metadata, None, now=NOW).authority is None
 
 
+@examples(100)
 @given(st.text())
 def test_decoders_raise_nothing_else(text: str) -> None:
     """They raise nothing else for any text."""
@@ -90,6 +92,7 @@ def test_decoders_raise_nothing_else(text: str) -> None:
             decode(text)
 
 
+@examples(100)
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(max_size=3),
