@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import scenes
+from support import bad_day, scenes
 from support.scenes import Scene
 
 
@@ -23,3 +23,10 @@ def scene(stage: Scene) -> Iterator[Scene]:
     stage.begin()
     yield stage
     stage.proxy.mend()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how long it took after each fault until all was in order."""
+    told = [dict(report.user_properties).get(bad_day.RECOVERED) for report in terminalreporter.getreports("passed")]
+    for line in sorted(str(one) for one in told if one is not None):
+        terminalreporter.write_line(line)

@@ -230,3 +230,38 @@ def test_a_change_after_a_failure_is_looked_at_at_once() -> None:
         assert [A] == await taken(agenda)
 
     play(scene)
+
+
+def test_what_failed_is_tried_at_once_when_what_it_failed_by_has_passed() -> None:
+    """What merely waits for its time is left alone."""
+
+    async def scene(agenda: Agenda, clock: Clock) -> None:
+        agenda.put(A)
+        agenda.put(B, at=NOW + HOUR)
+        for _ in range(4):
+            assert A == await agenda.take()
+            clock.now += agenda.failed(A)
+        agenda.put(A, at=clock.now)
+        assert A == await agenda.take()
+        assert 8 * SECOND == agenda.failed(A)
+        agenda.retry()
+
+        assert [A] == await taken(agenda)
+
+    play(scene)
+
+
+def test_a_failure_that_passes_is_tried_again_before_long() -> None:
+    """It does not wait for as long as others do; the more there are, the longer."""
+
+    async def scene(agenda: Agenda, clock: Clock) -> None:
+        agenda.put(A)
+        for _ in range(9):
+            assert A == await agenda.take()
+            delay = agenda.failed(A, at_most=2 * SECOND)
+            clock.now += delay
+
+        assert 2 * SECOND == delay
+        assert 30 * SECOND == agenda.longest_in_outage
+
+    play(scene)

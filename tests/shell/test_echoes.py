@@ -7,9 +7,12 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from mutualtls.kube.requests import Requests
 from mutualtls.kube.unread import UnreadObjects
 from mutualtls.kube.versions import Versions
+from mutualtls.watching import echoes
 from mutualtls.watching.echoes import Filter
 from support.builders import NOW
 
@@ -36,6 +39,7 @@ class Kopf:
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.listed: list[str] = []
+        self.lost: list[str] = []
         self.unread = UnreadObjects(clock=lambda: NOW)
         self.through = Filter(
             is_known=lambda kind, namespace, name, version: (
@@ -43,6 +47,8 @@ class Kopf:
             ),
             hear=self.heard.append,
             list_ended=self.listed.append,
+            lose=lambda resource, _: self.lost.append(resource),
+            refused=lambda path, code, _: f"{path} {code}",
             unread=self.unread,
             versions=Versions(),
             requests=Requests(),
@@ -85,11 +91,16 @@ def test_what_cannot_be_read_is_passed_over() -> None:
     assert 3 == kopf.unread.counts["things"]
 
 
-def test_an_error_comes_through() -> None:
-    """Kopf lists again at 410, and ends for another."""
-    (found,) = Kopf().sees('{"type":"ERROR","object":{"kind":"Status","code":500,"message":"why","metadata":{}}}')
+@pytest.mark.parametrize(("code", "lost"), [(410, []), (500, ["things"])])
+def test_an_error_has_the_list_begun_again(code: int, lost: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kopf would end for one that says anything else than that a version is too old."""
+    monkeypatch.setattr(echoes, "_RETRY_S", 0)
+    kopf = Kopf()
+    error = json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": code, "message": "why", "metadata": {}}})
+    (found,) = kopf.sees(error, event("a"))
 
-    assert (500, "why") == (found["object"]["code"], found["object"]["message"])
+    assert 410 == found["object"]["code"]
+    assert lost == kopf.lost
 
 
 def test_health_hears_of_each_event_and_of_the_end_of_the_list() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from mutualtls.kube import requests
+from mutualtls.kube.api import API
+from mutualtls.kube.rights import Rights
 
 
 @pytest.mark.parametrize(
@@ -36,3 +40,13 @@ def test_a_request_is_told_as_a_review_asks(method: str, path: str, expected: st
     more = [found.get("name"), found.get("subresource"), f"in {found['namespace']}" if "namespace" in found else None]
 
     assert expected == " ".join(filter(None, (found["verb"], what, *more)))
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_version_that_is_denied_says_nothing_of_rights(code: int) -> None:
+    """An API server that has just started denies it for a moment, and there is no right to it to be asked for."""
+    lacks: list[str] = []
+    of = Rights(cast("API", None), lack=lacks.append, regain=lacks.clear)
+    of.doubt("GET", "/version", code)
+
+    assert [] == lacks

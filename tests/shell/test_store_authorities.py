@@ -105,8 +105,8 @@ def test_a_namespace_is_news_when_decisions_depend_on_it(metadata: dict[str, Any
 def test_a_namespace_that_is_gone_is_forgotten() -> None:
     """This includes one that was never known."""
     store = Store()
-    store.note_namespace({"name": "shop"})
-    store.drop_namespace("shop")
-    store.drop_namespace("bank")
+    store.note_namespace({"name": "shop", "uid": "1"})
+    store.drop_namespace("shop", "1")
+    store.drop_namespace("bank", "2")
 
     assert {} == store.namespaces

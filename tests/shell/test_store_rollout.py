@@ -17,6 +17,16 @@ from mutualtls.store.store import Store
 from support.builders import HOUR, NOW, UID, an_identity, identity_body, known, observed, secret_of
 from support.knowledge import KEY, SECRET, body_with, files, metadata, record, with_identity, written
 
+
+def test_a_namespace_that_came_after_one_of_its_name_is_kept() -> None:
+    """A count of objects may tell late that the one before is gone."""
+    store = Store()
+    store.note_namespace({"name": "shop", "uid": "2"})
+    store.drop_namespace("shop", "1")
+
+    assert "2" == store.namespaces["shop"].uid
+
+
 # Secrets
 
 

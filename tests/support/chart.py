@@ -62,9 +62,13 @@ def log_in(cluster: Cluster) -> None:
         return cluster.kubectl(*may, check=False).strip().endswith("yes")
 
     wait_until(is_bound, "the cluster role is bound")
-    token = cluster.kubectl("create", "token", NAME, "--namespace", NAMESPACE)
-    user = ("--kubeconfig", str(cluster.kubeconfig("operator")), "set-credentials", "operator", f"--token={token}")
-    cluster.kubectl("config", *user)
+    user = ("--kubeconfig", str(cluster.kubeconfig("operator")), "set-credentials", "operator")
+    cluster.kubectl("config", *user, f"--token={token(cluster)}")
+
+
+def token(cluster: Cluster) -> str:
+    """Make another token of the service account."""
+    return cluster.kubectl("create", "token", NAME, "--namespace", NAMESPACE).strip()
 
 
 def audited(cluster: Cluster) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from devtools.clusters import proxy as proxies
 from devtools.clusters.clusters import Cluster
 from devtools.clusters.operators import NAMESPACE, Operator, TimeoutExpiredError, wait_until
 from devtools.clusters.proxy import Proxy
+from devtools.machine import ports
 from support import authority, chart
 from support.chart import Helm
 from support.world import World
@@ -23,7 +24,7 @@ VALUES = chart.IMAGE | {"authority": {"create": False}}
 
 _RESTARTS = 5
 """As often as kubelet might start an operator again that ends by itself, while one thing is waited for."""
-_DEADLINE_S = 60.0
+_DEADLINE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class Scene:
     cluster: Cluster
     operator: Operator
     proxy: Proxy
+    port: int
+    """Of the probes."""
 
     def begin(self) -> bool:
         """Have an operator that runs, and tell whether it had to be started."""
@@ -53,8 +56,8 @@ class Scene:
         listed = client.admin(self.cluster).find("secret", namespace=NAMESPACE, selector=selector)
         return [secret["metadata"]["name"].removeprefix(f"mutualtls-ca.{world.namespace}.") for secret in listed]
 
-    def keep_running(self, condition: Callable[[], object], what: str) -> None:
-        """Wait for a condition, and start the operator again when it ends by itself, as kubelet would."""
+    def keep_running(self, condition: Callable[[], object], what: str) -> int:
+        """Wait for a condition, start the operator again when it ends by itself, and tell how often that was."""
         restarts = 0
         deadline = time.monotonic() + _DEADLINE_S
         while not condition():
@@ -62,10 +65,11 @@ class Scene:
             if restarts > _RESTARTS or time.monotonic() > deadline:
                 raise TimeoutExpiredError(f"waited in vain, after {restarts} restarts: {what}")
             time.sleep(0.1)
+        return restarts
 
 
 @contextlib.contextmanager
-def running(prefix: str, folder: Path) -> Iterator[Scene]:
+def running(prefix: str, folder: Path, *, seed: int = 0) -> Iterator[Scene]:
     """Have a cluster with the chart installed, a proxy before it, and an operator behind that with the chart's rights.
 
     They last as long as the block, and the folder is theirs. In the end the operator must have had all rights it needs.
@@ -74,12 +78,14 @@ def running(prefix: str, folder: Path) -> Iterator[Scene]:
         helm = Helm(home=folder / "helm", kubeconfig=cluster.kubeconfig())
         helm.run("install", chart.RELEASE, str(chart.CHART), "--create-namespace", values=VALUES)
         chart.log_in(cluster)
+        (port,) = ports.free(1)
+        settings = {"first_retry": "1s", "last_retry": "1s", "health_port": str(port)}
         with (
-            proxies.running(cluster, folder) as proxy,
-            operators.running(cluster, kubeconfig=proxy.kubeconfig, first_retry="1s", last_retry="1s") as operator,
+            proxies.running(cluster, folder, seed=seed) as proxy,
+            operators.running(cluster, kubeconfig=proxy.kubeconfig, **settings) as operator,
         ):
             wait_until(lambda: operator.logged("operator runs"), "the operator runs")
-            yield Scene(cluster=cluster, operator=operator, proxy=proxy)
+            yield Scene(cluster=cluster, operator=operator, proxy=proxy, port=port)
         denied = chart.denied(cluster)
         assert [] == denied, denied
 

@@ -189,7 +189,8 @@ def stop(cluster: Cluster) -> None:
     """End a cluster and remove its folder, with all that its programs would take their time to save."""
     for process in reversed(cluster.processes().values()):
         process.kill()
-    shutil.rmtree(cluster.folder)
+    with contextlib.suppress(FileNotFoundError):  # another's sweep takes a folder for left behind that is half removed
+        shutil.rmtree(cluster.folder)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
-"""A proxy between operator and API server that puts faults between them: held writes, errors, cuts, a wrong clock.
+"""A proxy between operator and API server that puts `faults` between them, holds writes, and shows a wrong clock.
 
-It runs in a thread with a loop of its own; its verbs may be called from the test's thread. What is not held or answered
+It runs in a thread with a loop of its own; its verbs may be called from the test's thread. What is not held or struck
 by a fault passes unchanged, watches as they stream.
 """
 
@@ -10,11 +10,13 @@ import asyncio
 import concurrent.futures
 import contextlib
 import email.utils
+import random
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,24 @@ import aiohttp
 import yaml
 from aiohttp import web
 
+from devtools.clusters import faults
 from devtools.clusters.certificates import write_serving_certificate
 from devtools.clusters.clusters import Cluster
+from devtools.clusters.faults import Asked, Cut, CutAfter, Delay, Effect, Fault, Lines, Refuse, Silence, StaleLists
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_VERBS = {
+    "GET": faults.READS,
+    "POST": frozenset({"create"}),
+    "PUT": frozenset({"update"}),
+    "PATCH": frozenset({"patch"}),
+}
 _DROPPED = frozenset({"accept-encoding", "connection", "content-length", "date", "host", "server", "transfer-encoding"})
 _OURS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """Headers that aiohttp would add."""
+
+Answered = tuple[int, dict[str, str], bytes]
+"""Status, headers and content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +51,6 @@ class Write:
     method: str
     path: str
     body: bytes
-
-
-@dataclass(slots=True, kw_only=True)
-class _Answer:
-    """A fault: requests that match are answered so many times with a status instead of being passed on."""
-
-    method: str
-    contains: str
-    status: int
-    reason: str
-    times: int
-    after: str
-    """Part of the path of a write that must have passed before; empty when one has, or none need."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class _Late:
 class Proxy:
     """The faults of one run. Writes count where they are about its subject; Events and Leases never do."""
 
-    def __init__(self, cluster: Cluster, kubeconfig: Path) -> None:
+    def __init__(self, cluster: Cluster, kubeconfig: Path, *, seed: int = 0) -> None:
         self.kubeconfig = kubeconfig
         """Kubeconfig of user `operator`, by way of the proxy."""
         self.writes: list[Write] = []
@@ -77,7 +77,9 @@ class Proxy:
         self._hold: tuple[int, bool] | None = None
         self._is_held = False
         self._late: _Late | None = None
-        self._answers: list[_Answer] = []
+        self.effects: list[Effect] = []
+        """The faults in effect."""
+        self._chance = random.Random(seed)  # noqa: S311 - repeatable
         self._shift = timedelta()
         self._watches: list[web.Request] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,16 +124,22 @@ class Proxy:
     def mend(self) -> None:
         """Take all faults away."""
         self.release()
-        self._answers.clear()
+        self.effects = []
         self._shift = timedelta()
+
+    def put(self, *chosen: Fault) -> list[Effect]:
+        """Put faults into effect, in this order, after those that are, and return how to see what they do."""
+        added = [Effect(fault, self._chance) for fault in chosen]
+        self.effects = [*self.effects, *added]
+        return added
 
     def answer(self, method: str, contains: str, *, status: int, reason: str, times: int = 1, after: str = "") -> None:
         """Answer the next requests of a method whose path contains a text with an error of the API server.
 
         `after`: only once a write has passed whose path contains that.
         """
-        fault = _Answer(method=method, contains=contains, status=status, reason=reason, times=times, after=after)
-        self._answers.append(fault)
+        verbs = _VERBS[method]
+        self.put(Refuse(verbs=verbs, contains=contains, status=status, reason=reason, times=times, after=after))
 
     def shift_clock(self, by: timedelta) -> None:
         """Let the API server's clock be seen wrong by so much."""
@@ -144,8 +152,7 @@ class Proxy:
 
     async def _cut(self) -> None:
         for request in tuple(self._watches):
-            if request.transport is not None:
-                request.transport.abort()
+            _cut(request)
 
     # Passing
 
@@ -153,16 +160,30 @@ class Proxy:
         """Handle one request."""
         number = self._count(request, await request.read())
         await self._gate(number, after=False)
-        if (fault := self._fault(request)) is not None:
-            return fault
+        asked = _asked(request)
+        if (struck := await self._struck(request, asked)) is not None:
+            return struck
         if self._late is not None and self._late.number == number:
-            return await self._pass_late(request, self._late)
-        return await self._forward(request, number)
+            return await self._pass_late(request, asked, self._late)
+        return await self._forward(request, asked, number)
 
-    async def _pass_late(self, request: web.Request, late: _Late) -> web.StreamResponse:
+    async def _struck(self, request: web.Request, asked: Asked) -> web.Response | None:
+        """Let the faults strike a request before it is passed on."""
+        for effect in self.effects:
+            fault = effect.fault
+            if isinstance(fault, Delay | Refuse | Cut) and effect.strikes(asked):
+                if isinstance(fault, Refuse):
+                    after = {"Retry-After": str(fault.retry_after_s)} if fault.retry_after_s else {}
+                    return web.json_response(fault.body, status=fault.status, headers=after)
+                if isinstance(fault, Cut):
+                    return _cut(request)
+                await asyncio.sleep(effect.delay_s())
+        return None
+
+    async def _pass_late(self, request: web.Request, asked: Asked, late: _Late) -> web.StreamResponse:
         self.held.set()
         await late.may_pass.wait()
-        answer = await self._forward(request, late.number)
+        answer = await self._forward(request, asked, late.number)
         late.code.set_result(answer.status)
         return answer
 
@@ -183,17 +204,7 @@ class Proxy:
         if self._is_held:
             await asyncio.Event().wait()
 
-    def _fault(self, request: web.Request) -> web.Response | None:
-        for fault in self._answers:
-            if fault.times and not fault.after and fault.method == request.method and fault.contains in request.path:
-                fault.times -= 1
-                body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": fault.reason}
-                return web.json_response(
-                    body | {"code": fault.status, "message": "put in by the test"}, status=fault.status
-                )
-        return None
-
-    async def _forward(self, request: web.Request, number: int | None) -> web.StreamResponse:
+    async def _forward(self, request: web.Request, asked: Asked, number: int | None) -> web.StreamResponse:
         if self._session is None:
             raise RuntimeError("the proxy does not run")
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _DROPPED}
@@ -204,33 +215,62 @@ class Proxy:
             async with self._session.request(
                 request.method, url, headers=headers, data=body, timeout=unlimited, skip_auto_headers=_OURS
             ) as answer:
-                if request.query.get("watch") == "true":
-                    return await self._stream(request, answer)
-                content = await answer.read()
+                if asked.verb == "watch":
+                    return await self._stream(request, asked, answer)
+                answered = answer.status, self._headers(answer), await answer.read()
                 self._note_passed(request)
         except aiohttp.ClientError as error:
             raise web.HTTPBadGateway(text=f"the API server does not answer: {type(error).__name__}") from None
         await self._gate(number, after=True)
-        return web.Response(status=answer.status, headers=self._headers(answer), body=content)
+        status, shown, content = self._answered(request, asked, answered)
+        return web.Response(status=status, headers=shown, body=content)
 
     def _note_passed(self, request: web.Request) -> None:
-        for fault in self._answers if request.method in WRITES else ():
-            if fault.after in request.path:
-                fault.after = ""
+        for effect in self.effects if request.method in WRITES else ():
+            effect.arm(request.path)
 
-    async def _stream(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    def _answered(self, request: web.Request, asked: Asked, answered: Answered) -> Answered:
+        """Let the faults strike an answer."""
+        for effect in self.effects:
+            if isinstance(effect.fault, CutAfter) and effect.strikes(asked):
+                _cut(request)
+            if isinstance(effect.fault, StaleLists) and effect.strikes(asked):
+                answered = effect.answers.setdefault(asked.key, answered)
+        return answered
+
+    async def _stream(self, request: web.Request, asked: Asked, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers=self._headers(answer))
         await response.prepare(request)
         self._watches.append(request)
+        lines, rest = Lines(asked), b""
         try:
             async for chunk in answer.content.iter_any():
                 await self._gate(None, after=True)
-                await response.write(chunk)
+                is_struck = not lines.are_whole or rest or self.effects
+                if answer.status != HTTPStatus.OK or (not is_struck and chunk.endswith(b"\n")):
+                    await response.write(chunk)
+                    continue
+                *whole, rest = (rest + chunk).split(b"\n")
+                for line in whole:
+                    await self._send(response, lines, line + b"\n")
+                if lines.ends:
+                    _cut(request)
+                    break
         except (ConnectionError, aiohttp.ClientError):
             return response  # one of both ends is gone
         finally:
             self._watches.remove(request)
         return response
+
+    async def _send(self, response: web.StreamResponse, lines: Lines, line: bytes) -> None:
+        """Send an event of a watch, or what the faults make of it. A silent watch sends it never."""
+        if lines.ends:
+            return
+        for effect in self.effects:
+            if isinstance(effect.fault, Silence) and effect.strikes(lines.asked):
+                await asyncio.Event().wait()
+        if sent := lines.passed(line, self.effects):
+            await response.write(sent)
 
     def _headers(self, answer: aiohttp.ClientResponse) -> dict[str, str]:
         kept = {name: value for name, value in answer.headers.items() if name.lower() not in _DROPPED}
@@ -258,12 +298,27 @@ class Proxy:
             await runner.cleanup()
 
 
+def _asked(request: web.Request) -> Asked:
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return Asked(method=request.method, path=request.path, query=dict(request.query), token=token)
+
+
+def _cut(request: web.Request) -> web.Response:
+    """End a connection, as if a cable were pulled. What is returned reaches nobody."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=499)
+
+
 @contextlib.contextmanager
-def running(cluster: Cluster, folder: Path) -> Iterator[Proxy]:
-    """Run a proxy for as long as the block lasts. `folder` receives its certificate and its kubeconfig."""
+def running(cluster: Cluster, folder: Path, *, seed: int = 0) -> Iterator[Proxy]:
+    """Run a proxy for as long as the block lasts. `folder` receives its certificate and its kubeconfig.
+
+    From the seed comes what of the requests a fault strikes that strikes a share of them.
+    """
     write_serving_certificate(folder)
     kubeconfig = folder / "proxy.kubeconfig"
-    proxy = Proxy(cluster, kubeconfig)
+    proxy = Proxy(cluster, kubeconfig, seed=seed)
     ready = threading.Event()
     loop_and_stop: list[Any] = []
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import sys
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from devtools.clusters import clusters
+from devtools.clusters import clusters, proxy
+from devtools.clusters import faults as kinds
 from devtools.machine import programs
 
 DEFAULT = "default"
@@ -89,6 +93,42 @@ def kubeconfig(name: _Name = DEFAULT) -> None:
         typer.echo(f"hack/cluster: no cluster {name} is up: hack/cluster up {name}", err=True)
         raise typer.Exit(code=1)
     typer.echo(cluster.kubeconfig())
+
+
+@app.command()
+def faults(
+    chosen: Annotated[
+        list[str] | None, typer.Argument(help=f"Such as refuse:status=503,share=0.3. Kinds: {', '.join(kinds.KINDS)}.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the cluster.")] = DEFAULT,
+    seed: Annotated[int, typer.Option(help="From which it is drawn what faults strike.")] = 0,
+) -> None:
+    """Put faults between a cluster and what uses the kubeconfig that is printed, until Ctrl-C or the end of the input.
+
+    Each line of the standard input replaces the faults by others, separated by spaces; an empty line ends them.
+    """
+    cluster = clusters.find(name)
+    if cluster is None:
+        typer.echo(f"hack/cluster: no cluster {name} is up: hack/cluster up {name}", err=True)
+        raise typer.Exit(code=1)
+    with tempfile.TemporaryDirectory() as folder, proxy.running(cluster, Path(folder), seed=seed) as between:
+        typer.echo(f"export KUBECONFIG={between.kubeconfig}")
+        _put(between, chosen or [])
+        try:
+            for line in sys.stdin:
+                told = ", ".join(f"{kind}: {times}" for kind, times in kinds.told(between.effects).items())
+                typer.echo(f"struck: {told or 'nothing'}")
+                between.mend()
+                _put(between, line.split())
+        except KeyboardInterrupt:
+            typer.echo("the faults are over")
+
+
+def _put(between: proxy.Proxy, texts: list[str]) -> None:
+    try:
+        between.put(*map(kinds.parse, texts))
+    except (kinds.NoSuchFaultError, ValueError) as error:
+        typer.echo(f"hack/cluster: {error}", err=True)
 
 
 if __name__ == "__main__":

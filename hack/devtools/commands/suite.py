@@ -78,7 +78,7 @@ PARTS: dict[str, Part] = {
     "cluster": Part(commands=(_pytest("--dist=loadfile", "tests/cluster", workers=4),), minutes=4, minutes_of_all=10),
     # What is not on this machine is skipped by name.
     "interop": Part(commands=(_pytest("tests/interop"),), minutes=1, minutes_of_all=1.5),
-    "interrupted": Part(commands=(_pytest("tests/interrupted", workers=3),), minutes=2.2, minutes_of_all=3.5),
+    "interrupted": Part(commands=(_pytest("tests/interrupted", workers=3),), minutes=2.3, minutes_of_all=5.5),
     "rotation": Part(commands=(_pytest("tests/rotation", workers=4),), minutes=4.5, minutes_of_all=12.5),
 }
 BY_NAME: dict[str, Part] = {

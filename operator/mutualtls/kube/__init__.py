@@ -7,6 +7,7 @@
 - `listing`: Lists of metadata, read page by page, one object at a time.
 - `objects`: Objects as the API server sends them, decoded one at a time. Whatever a tenant wrote costs its own object
   alone.
+- `outage`: Whether the API server takes writes at all.
 - `paths`: Paths of the objects that the operator reads and writes.
 - `requests`: Requests to the API server, counted as they are answered, and what each asks for in the words of access
   reviews.

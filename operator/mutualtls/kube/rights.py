@@ -17,6 +17,7 @@ from mutualtls.kube.requests import asked, attributes
 logger = logging.getLogger(__name__)
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_RESOURCES = ("/api/", "/apis/")
 _UNAUTHENTICATED = 401
 _MOST_AT_ONCE = 32
 """How many rights are asked for. They differ by verb and resource alone, so that there are never as many."""
@@ -37,15 +38,14 @@ class Rights:
         self._has_doubts = asyncio.Event()
 
     def doubt(self, method: str, path: str, code: int) -> None:
-        """Take in that a request was denied. Reviews themselves are asked again anyway.
+        """Take in that a request was denied. Reviews are asked again anyway, and what is no resource says nothing.
 
-        What is of no resource, as the version of the API server, can be done without.
+        An API server that has just started denies even its version.
         """
-        if path == _REVIEWS:
+        if path == _REVIEWS or not path.startswith(_RESOURCES):
             return
         which = asked(method, path)
-        is_of_resource = path.startswith(("/api/", "/apis/"))
-        if is_of_resource and (which in self._doubted or len(self._doubted) < _MOST_AT_ONCE):
+        if which in self._doubted or len(self._doubted) < _MOST_AT_ONCE:
             self._doubted[which] = attributes(method, path)
             self._has_doubts.set()
         if code == _UNAUTHENTICATED:

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,9 @@ def connect(*, connections: int) -> Connection:
     import kopf  # noqa: PLC0415 - only after `block_client_library`
 
     settings = kopf.OperatorSettings()
-    middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = ()
-    if _TOKEN.exists():
-        info = kopf.login_with_service_account(settings=settings)
-        middlewares = (_fresh_token(_TOKEN),)
-    else:
-        info = _login_by_kubeconfig(settings)
+    info = kopf.login_with_service_account(settings=settings) if _TOKEN.exists() else _login_by_kubeconfig(settings)
+    token = token_file()
+    middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = (fresh_token(token),) if token is not None else ()
     if info is None or not info.server:
         raise LoginError("no cluster to connect to: pass --kubeconfig FILE or set KUBECONFIG")
     session = aiohttp.ClientSession(
@@ -91,8 +89,25 @@ def _needs_client() -> bool:
     return False
 
 
-def _fresh_token(path: Path) -> aiohttp.ClientMiddlewareType:
-    """Send the service account's token as it is in its file now: kubelet replaces it there before it expires."""
+def token_file() -> Path | None:
+    """Tell in which file our token is, of the service account or of the kubeconfig's user; None where in none."""
+    if _TOKEN.exists():
+        return _TOKEN
+    paths = [Path(name).expanduser() for name in os.environ.get("KUBECONFIG", _USUAL_KUBECONFIG).split(os.pathsep)]
+    configs = [(path, yaml.safe_load(path.read_text()) or {}) for path in paths if path.is_file()]
+    current = next((config["current-context"] for _, config in configs if config.get("current-context")), None)
+    contexts = (one for _, config in configs for one in config.get("contexts") or ())
+    user = next((one["context"].get("user") for one in contexts if one["name"] == current), None)
+    for path, config in configs:
+        for one in config.get("users") or ():
+            if one["name"] == user:
+                file = (one.get("user") or {}).get("tokenFile")
+                return path.parent / file if file else None
+    return None
+
+
+def fresh_token(path: Path) -> aiohttp.ClientMiddlewareType:
+    """Send a token as it is in its file now, where kubelet replaces it before it expires. Read it anew at a 401."""
     token, read_at = "", -_TOKEN_AGE_S
 
     async def authorize(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -100,6 +115,9 @@ def _fresh_token(path: Path) -> aiohttp.ClientMiddlewareType:
         if time.monotonic() - read_at >= _TOKEN_AGE_S:
             token, read_at = path.read_text().strip(), time.monotonic()  # noqa: ASYNC240 - a tmpfs
         request.headers["Authorization"] = f"Bearer {token}"
-        return await handler(request)
+        response = await handler(request)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            read_at = -_TOKEN_AGE_S
+        return response
 
     return authorize

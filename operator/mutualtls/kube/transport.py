@@ -26,6 +26,7 @@ from mutualtls.core.errors import (
 )
 from mutualtls.kube import objects, streams
 from mutualtls.kube.clocks import Clocks
+from mutualtls.kube.outage import Outage
 from mutualtls.kube.requests import Requests
 from mutualtls.kube.versions import Versions
 
@@ -71,6 +72,8 @@ class Transport:
         """What versions lists and watches have told of."""
         self.requests = Requests()
         """Each is counted once it is answered."""
+        self.outage = Outage(clock)
+        """Whether writes are taken at all."""
         self.on_denied: Callable[[str, str, int], None] = _nothing
         """Called with method, path and code of a request that was denied: for a lack of rights, or of anything else."""
         self.on_refused: Callable[[str, str, int], None] = _nothing
@@ -99,8 +102,10 @@ class Transport:
                 self.clocks.compare(response.headers.get("Date"))
         except (aiohttp.ClientError, TimeoutError) as error:
             self.requests.note(request.method, request.path, None, began=began)
+            self.outage.note(request.method, 0)
             raise ClusterError(f"{request.method} {request.path} got no answer: {type(error).__name__}") from error
         self.requests.note(request.method, request.path, response.status, began=began)
+        self.outage.note(request.method, response.status)
         if response.status >= 400:  # noqa: PLR2004 - where errors begin
             raise self._failure(request, response.status, content)
         return objects.parse(content)
@@ -146,6 +151,10 @@ class Transport:
         if response.status != 200:  # noqa: PLR2004 - the one good status of a list, and of a watch
             raise self._failure(request, response.status, await streams.read(response.content))
         return response.content
+
+    def refused_watch(self, path: str, code: int, content: bytes) -> str:
+        """Take in that a watch of somebody else's was refused, and tell why."""
+        return str(self._failure(Request("WATCH", path), code, content))
 
     def _failure(self, request: Request, code: int, content: bytes) -> ClusterError:
         if code in _DENIED:

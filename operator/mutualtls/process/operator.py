@@ -192,6 +192,7 @@ class _Operator:
         api.transport.on_denied = self._candidate.api.transport.on_denied = self._rights.doubt
         api.transport.on_refused = self._count_refused
         api.transport.clocks.on_skew = self._wakes.authorities
+        api.transport.outage.on_end = self._agenda.retry
         api.versions.begin_again()
         api.versions.on_return = self._end_outlived
 
@@ -232,6 +233,10 @@ class _Operator:
             relist_s=int(self._settings.relist.total_seconds()),
         )
 
+    def _list_ended(self, resource: str) -> None:
+        self._health.list_ended(resource)
+        self._census.list_ended(resource)
+
     def _end_outlived(self, resource: str, before: int, now: int) -> None:
         """Take in that versions went back, and end."""
         logger.error(
@@ -256,6 +261,8 @@ class _Operator:
         self._health.lacks = what
 
     def _regain(self) -> None:
+        if self._health.lacks is not None:
+            self._agenda.retry()
         self._health.lacks = None
 
     def _wake_all(self, authority: str) -> None:
@@ -290,7 +297,9 @@ class _Operator:
         through = echoes.Filter(
             is_known=self._store.is_known,
             hear=self._health.hear,
-            list_ended=self._health.list_ended,
+            list_ended=self._list_ended,
+            lose=self._health.lose,
+            refused=self._api.transport.refused_watch,
             unread=self._api.unread,
             versions=self._api.versions,
             requests=self._api.transport.requests,

@@ -70,14 +70,14 @@ class Worker:
             except (ClusterError, UnreadableError) as error:
                 is_lasting = not isinstance(error, ClusterError) or error.is_lasting
                 self._count(key, "failed" if is_lasting else "retried")
-                logger.warning("will be tried again", extra=self._failed(key) | {"error": str(error)})
+                logger.warning("will be tried again", extra=self._failed(key, error) | {"error": str(error)})
             except AuthorityError as error:
                 self._count(key, "failed")
                 self._check_authority(key)
-                logger.warning("authority cannot sign", extra=self._failed(key) | {"error": str(error)})
-            except Exception:
+                logger.warning("authority cannot sign", extra=self._failed(key, error) | {"error": str(error)})
+            except Exception as error:
                 self._count(key, "bug")
-                logger.exception("programming error, will be tried again", extra=self._failed(key))
+                logger.exception("programming error, will be tried again", extra=self._failed(key, error))
             else:
                 self._count(key, "done")
                 self._agenda.done(key, next_check=next_check)
@@ -123,9 +123,10 @@ class Worker:
 
     # After a failure
 
-    def _failed(self, key: Key) -> dict[str, str | float]:
+    def _failed(self, key: Key, error: Exception) -> dict[str, str | float]:
         """Have a key tried again, at the latest when its files end. Return what the log says of it."""
-        delay = self._agenda.failed(key)
+        is_passing = isinstance(error, ClusterError) and not error.is_lasting
+        delay = self._agenda.failed(key, at_most=self._agenda.longest_in_outage if is_passing else timedelta.max)
         end = end_of_files(self._store, key.object_key, self._clock()) if key.kind is Kind.IDENTITY else None
         if end is not None:
             self._agenda.put(key, at=end)

@@ -109,6 +109,10 @@ _LEAST_STALE = 64
 """With so many tuples more than twice as many as there are entries, those of entries that have moved are thrown out."""
 
 
+_LONGEST_IN_OUTAGE = timedelta(seconds=30)
+_BETWEEN_TRIES = timedelta(seconds=0.1)
+
+
 @dataclass(slots=True)
 class _Entry:
     at: datetime
@@ -189,15 +193,31 @@ class Agenda:
         self._failures.pop(key, None)
         self._give_back(key, next_check, Priority.RENEWAL)
 
-    def failed(self, key: Key) -> timedelta:
+    @property
+    def longest_in_outage(self) -> timedelta:
+        """How long a key waits at most that failed by what passes, so that one of them soon finds that it has passed.
+
+        It is more where so many failed that they would add to the trouble.
+        """
+        return max(_LONGEST_IN_OUTAGE, len(self._failures) * _BETWEEN_TRIES)
+
+    def failed(self, key: Key, *, at_most: timedelta = timedelta.max) -> timedelta:
         """Give back a key that could not be finished, and return how long it waits."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay = min(self._first_retry * (1 << min(failures, 20)), self._last_retry)
+        delay = min(self._first_retry * (1 << min(failures, 20)), self._last_retry, at_most)
         # What came in meanwhile waits as well, or a key that fails and changes often would never pause.
         waiting = self._entries.pop(key, None)  # in no line, as it is at work
         self._give_back(key, self._clock() + delay, waiting.priority if waiting else Priority.CHANGE)
         return delay
+
+    def retry(self) -> None:
+        """Have all keys tried now that failed: what they failed by has passed."""
+        now = self._clock()
+        for key in tuple(self._failures):
+            entry = self._entries.get(key)
+            if entry is not None:
+                self.put(key, priority=entry.priority, at=now)
 
     def close(self) -> None:
         """Hand out nothing any more. Whoever waits is told."""

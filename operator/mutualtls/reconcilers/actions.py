@@ -33,8 +33,10 @@ class Actions:
         self._repairs = repairs
         self._tally = tally
 
-    async def take(self, seen: Seen, decision: Decision) -> None:
+    async def take(self, seen: Seen, decision: Decision) -> ClusterError | None:
         """Do what was decided. A Secret that is not as it was thought to be is looked at, to be decided about again.
+
+        Returns what the API server said of such a Secret.
 
         Raises:
             ClusterError: the API server refused or could not be reached.
@@ -47,6 +49,7 @@ class Actions:
         except (AlreadyExistsError, ConflictError, NotFoundError) as error:
             logger.debug("secret is not as it was known", extra={"identity": seen.identity.key, "error": str(error)})
             await self._observer.look(seen)
+            return error
         except ImmutableError as error:
             logger.debug("secret was made immutable", extra={"identity": seen.identity.key, "error": str(error)})
             body = await self._observer.read(seen)
@@ -59,6 +62,7 @@ class Actions:
             logger.debug("password cannot be used", extra={"identity": seen.identity.key, "error": str(error)})
         else:
             self._note_repair(seen, decision, found)
+        return None
 
     async def _do(self, seen: Seen, decision: Decision) -> None:
         match decision.action:

@@ -134,6 +134,7 @@ class BundleReconciler:
     async def _advance(self, authority: Authority, namespace: str, trust: Offer) -> Decision:
         """Act until there is nothing more to do, and return that last decision."""
         has_looked = False
+        conflict: ClusterError | None = None
         for _ in range(_MOST_STEPS):
             o = self._observe(authority, namespace, trust, has_looked=has_looked)
             decision = plan.decide(o)
@@ -145,7 +146,9 @@ class BundleReconciler:
                 continue
             if (until := self._contested(authority, decision.key, trust)) is not None:
                 return Decision(action=Action.NOTHING, next_check=until)
-            await self._act(o, trust, decision)
+            conflict = await self._act(o, trust, decision) or conflict
+        if conflict is not None:
+            raise conflict
         raise RuntimeError(f"programming error: copies of {authority.name} in {namespace} are never settled")
 
     def _observe(self, authority: Authority, namespace: str, trust: Offer, *, has_looked: bool) -> Observed:
@@ -174,20 +177,21 @@ class BundleReconciler:
         logger.warning("bundle is overwritten repeatedly and left alone for a while", extra=extra)
         return contest.until
 
-    async def _act(self, o: Observed, trust: Offer, decision: Decision) -> None:
+    async def _act(self, o: Observed, trust: Offer, decision: Decision) -> ClusterError | None:
+        """Do what was decided. Return what the API server said of a copy that is not as it was thought to be."""
         found = self._store.copies.get(decision.key)
         if decision.action is Action.REMOVE:
-            await self._remove(decision.key)
-            return
-        await self._write(decision.key, o.authority, trust, found, surplus_since=decision.surplus_since)
+            return await self._remove(decision.key)
+        conflict = await self._write(decision.key, o.authority, trust, found, surplus_since=decision.surplus_since)
         is_new_surplus = found is not None and (found.published is None or found.published.surplus_since is None)
         if decision.surplus_since is not None and is_new_surplus:
             extra = {"copy": publish.label(decision.key), "goes": str(o.now + o.authority.durations.remove_after)}
             logger.info("bundle is no longer wanted and will be deleted", extra=extra)
+        return conflict
 
     async def _write(
         self, key: ObjectKey, authority: Authority, trust: Offer, found: Copy | None, *, surplus_since: datetime | None
-    ) -> None:
+    ) -> ClusterError | None:
         """Create or change a copy. One that was made immutable meanwhile is deleted, to be made again."""
         was_there = self._store.copies.was_there(key)
         since = self._api.latest() if was_there else None
@@ -203,33 +207,34 @@ class BundleReconciler:
                 body = publish.patch(key, authority, trust.bundle, published, found=found)
                 metadata = await self._api.patch(paths.copy(key), body)
         except ImmutableError:
-            await self._remove(key)
-            return
-        except (AlreadyExistsError, ConflictError, NotFoundError):
+            return await self._remove(key)
+        except (AlreadyExistsError, ConflictError, NotFoundError) as error:
             await self._look(key)
-            return
+            return error
         self._store.copies.put(key, metadata, now=self._api.latest())
         if was_there and (found is None or found.published is None):
             by = found.others if found else None
             self._repairs.note(_repaired(authority, key), trust.bundle_hash, by, self._clock())
         logger.info("wrote a bundle", extra={"authority": authority.name, "copy": publish.label(key)})
+        return None
 
-    async def _remove(self, key: ObjectKey) -> None:
+    async def _remove(self, key: ObjectKey) -> ClusterError | None:
         found = self._store.copies.get(key)
         if found is None:
-            return
+            return None
         if found.held_by is not None:
             raise HeldUpError(publish.label(key), found.held_by)
         try:
             left = await self._api.delete(paths.copy(key), uid=found.uid, resource_version=found.resource_version)
-        except (ConflictError, NotFoundError):
+        except (ConflictError, NotFoundError) as error:
             await self._look(key)
-            return
+            return error
         if left is not None:
             self._store.copies.put(key, left, now=self._api.latest())
-            return
+            return None
         self._store.copies.put_absent(key)
         logger.info("deleted a bundle", extra={"authority": found.authority, "copy": publish.label(key)})
+        return None
 
     async def _look(self, key: ObjectKey) -> None:
         """Look at the metadata of what is in a copy's place."""

@@ -103,6 +103,8 @@ class IdentityReconciler:
             self._observer.forget_files(key)
 
     async def _advance(self, look: Look) -> datetime | None:
+        """Act until nothing is left to be done. Conflicts without end are the API server's, to be tried again later."""
+        conflict: ClusterError | None = None
         for _ in range(_MOST_STEPS):
             identity = self._living(look.key)
             if identity is None:
@@ -121,7 +123,9 @@ class IdentityReconciler:
                 return await self._statuses.tell_wait(identity, seen, decision, wait)
             if decision.action is Action.NOTHING:
                 return await self._settle(identity, seen, decision, look)
-            await self._act(seen, decision, look)
+            conflict = await self._act(seen, decision, look) or conflict
+        if conflict is not None:
+            raise conflict
         raise RuntimeError(f"programming error: {look.key} is never settled, last for {decision.reason}")
 
     def _living(self, key: ObjectKey) -> Identity | None:
@@ -171,11 +175,12 @@ class IdentityReconciler:
         o = replace(o, postponed=frozenset({decision.reason}))
         return o, plan.decide(o)
 
-    async def _act(self, seen: Seen, decision: Decision, look: Look) -> None:
+    async def _act(self, seen: Seen, decision: Decision, look: Look) -> ClusterError | None:
         look.decided = seen, decision
-        await self._actions.take(seen, decision)
+        conflict = await self._actions.take(seen, decision)
         look.decided = None
         look.is_paid = look.is_paid or decision.action in plan.MAKES_A_LEAF
+        return conflict
 
     async def _settle(self, identity: Identity, seen: Seen | None, decision: Decision, look: Look) -> datetime | None:
         """Write the status where it differs from what is there, and say when to check again."""

@@ -61,8 +61,11 @@ class Store:
         self.namespaces[new.name] = new
         return changed
 
-    def drop_namespace(self, name: str) -> None:
-        """Forget a namespace that is gone."""
+    def drop_namespace(self, name: str, uid: str) -> None:
+        """Forget a namespace that is gone, unless another of its name has come since."""
+        known = self.namespaces.get(name)
+        if known is not None and known.uid != uid:
+            return
         self.namespaces.pop(name, None)
         self.copies.drop_namespace(name)
 

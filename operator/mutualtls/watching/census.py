@@ -1,12 +1,13 @@
 """Count what Kopf tells of now and then, against what it has told: identities, authorities and namespaces.
 
 Kopf makes no deletions up after a re-list, resumes a cut initial list without its rest, and may go deaf. What the count
-finds missing or left over is set right; what it finds missing twice in a row shows that the watch is deaf.
+finds missing, outdated or left over is set right; what it finds missing twice in a row shows that the watch is deaf.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +23,8 @@ from mutualtls.kube.watch import key_of
 logger = logging.getLogger(__name__)
 
 _UNKNOWN = ("", 0)
-_AT_ONCE = 50
-"""For so many objects that are missing, what is known is looked up once."""
+_LAG_S = 5.0
+"""For so long a watch may be behind a list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +51,23 @@ class Census:
         self._missed: set[str] = set()
         self.missed = Counter({kind.resource: 0 for kind in counted})
         """How many objects their watch had not told of, by resource."""
+        self._listed: set[str] = set()
+        """Resources that Kopf has listed once."""
+        self._is_listed_again = asyncio.Event()
+
+    def list_ended(self, resource: str) -> None:
+        """Count before long what Kopf has listed once more: of what went meanwhile it tells nothing."""
+        if resource in self._listed:
+            self._is_listed_again.set()
+        self._listed.add(resource)
 
     async def run(self, deaf: Callable[[str], None]) -> None:
         """Count until cancelled. `deaf` is told when a watch has gone deaf."""
         while True:
-            await asyncio.sleep(self._interval_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_listed_again.wait(), self._interval_s)
+                await asyncio.sleep(min(_LAG_S, self._interval_s))  # for lists that are begun time and again
+            self._is_listed_again.clear()
             for kind in self._counted:
                 try:
                     is_deaf = await self.count(kind)
@@ -85,21 +98,35 @@ class Census:
         )
         for key in before.keys() - listed.keys() if is_complete else ():
             kind.note("DELETED", {"metadata": _metadata(key, before[key][0])})
-        missing = {key for key, (uid, _) in listed.items() if known.get(key, _UNKNOWN)[0] != uid}
-        for number, key in enumerate(sorted(missing)):
-            try:
-                body = await self._api.get(kind.path_of(key))
-            except UnreadableError as error:
-                self._api.unread.note(kind.resource, str(key).removeprefix("/"), str(error))
-                continue
-            if number % _AT_ONCE == 0:
-                known = kind.known()  # the watch may have told of some meanwhile
-            if body is not None:
-                self.missed[kind.resource] += known.get(key, _UNKNOWN)[0] != body["metadata"]["uid"]
-                kind.note("ADDED", body)
+        missing = [key for key in await self._missing(kind, listed) if await self._is_taken_in(kind, key)]
         was_missed = kind.resource in self._missed
         (self._missed.add if missing else self._missed.discard)(kind.resource)
         return was_missed and bool(missing)
+
+    async def _missing(self, kind: Counted, listed: Mapping[ObjectKey, tuple[str, int]]) -> set[ObjectKey]:
+        """Find what is not known as it was listed, after time enough for the watch to tell of it."""
+        behind = _behind(kind.known(), listed)
+        if behind:
+            await asyncio.sleep(min(_LAG_S, self._interval_s))
+        return behind & _behind(kind.known(), listed)
+
+    async def _is_taken_in(self, kind: Counted, key: ObjectKey) -> bool:
+        """Read and take in an object that the watch did not tell of, and tell whether there is one."""
+        try:
+            body = await self._api.get(kind.path_of(key))
+        except UnreadableError as error:
+            self._api.unread.note(kind.resource, str(key).removeprefix("/"), str(error))
+            return False
+        if body is not None:
+            self.missed[kind.resource] += 1
+            kind.note("ADDED", body)
+        return body is not None
+
+
+def _behind(known: Mapping[ObjectKey, tuple[str, int]], listed: Mapping[ObjectKey, tuple[str, int]]) -> set[ObjectKey]:
+    """List what is not known, or at an earlier version than was listed."""
+    found = ((key, uid, version, known.get(key, _UNKNOWN)) for key, (uid, version) in listed.items())
+    return {key for key, uid, version, (known_uid, at) in found if uid != known_uid or 0 < at < version}
 
 
 def _metadata(key: ObjectKey, uid: str) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Handlers:
         """Note a namespace, and wake its identities and bundles where something changed that they depend on."""
         name = body["metadata"]["name"]
         if event_type == "DELETED":
-            self._store.drop_namespace(name)
+            self._store.drop_namespace(name, body["metadata"]["uid"])
         elif self._store.note_namespace(body["metadata"]):
             self._wakes.namespace(name)
 

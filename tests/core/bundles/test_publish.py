@@ -345,7 +345,7 @@ def test_a_namespace_that_is_gone_is_forgotten() -> None:
     """One of its name is another."""
     store = store_with(shop={})
     store.copies.put(KEY, written(), now=NOW)
-    store.drop_namespace("shop")
+    store.drop_namespace("shop", store.namespaces["shop"].uid)
 
     assert not store.copies.was_there(KEY)
 
