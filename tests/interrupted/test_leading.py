@@ -229,6 +229,7 @@ KINDS = [
     pytest.param(*MADE, 3, id="ledger, created", marks=pytest.mark.further),
     pytest.param(*MADE, 4, id="CA Secret"),
     pytest.param(*MADE, 5, id="ledger, changed", marks=pytest.mark.further),
+    pytest.param(*MADE, 9, id="status of the authority", marks=pytest.mark.further),
     pytest.param(*MADE, 12, id="Secret", marks=pytest.mark.further),
     pytest.param(*MADE, 13, id="status"),
     pytest.param(scenes.prepared, shorter, 1, id="Secret, changed", marks=pytest.mark.further),
