@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from mutualtls.kube.requests import Requests
 from mutualtls.kube.unread import UnreadObjects
 from mutualtls.kube.versions import Versions
 from mutualtls.watching import echoes
-from mutualtls.watching.echoes import Filter
+from mutualtls.watching.echoes import Filter, Note
 from support.builders import NOW
 
 DEEP = '{"a":' * 5000 + "{}" + "}" * 5000
@@ -36,7 +36,7 @@ class Content:
 class Kopf:
     """What came through, and what health was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Mapping[str, Note] | None = None) -> None:
         self.heard: list[str] = []
         self.listed: list[str] = []
         self.lost: list[str] = []
@@ -52,6 +52,7 @@ class Kopf:
             unread=self.unread,
             versions=Versions(),
             requests=Requests(),
+            notes=notes or {},
         )
 
     def sees(self, *lines: str, is_list: bool = False) -> list[dict[str, Any]]:
@@ -101,6 +102,54 @@ def test_an_error_has_the_list_begun_again(code: int, lost: list[str], monkeypat
 
     assert 410 == found["object"]["code"]
     assert lost == kopf.lost
+
+
+def test_what_is_noted_here_does_not_come_through() -> None:
+    """Kopf sees of such a kind where its list ends, and errors, but no object."""
+    noted: list[tuple[str, str]] = []
+    kopf = Kopf({"things": lambda type_, body: noted.append((type_, body["metadata"]["name"]))})
+    seen = kopf.sees(event("a"), event("known"), event("known", type_="DELETED"), LISTED, is_list=True)
+
+    assert [("ADDED", "a"), ("DELETED", "known")] == noted
+    assert ["BOOKMARK"] == [one["type"] for one in seen]
+    assert (["things"] * 4, ["things"]) == (kopf.heard, kopf.listed)
+
+
+def test_a_watch_is_not_resumed_from_before_a_deletion() -> None:
+    """It would bring back what is gone, and a Secret would be made for it."""
+    kopf = Kopf({"things": lambda *_: None})
+    gone = json.loads(event("a", type_="DELETED"))
+    (seen,) = kopf.sees(event("a"), json.dumps(gone))
+
+    assert ("BOOKMARK", gone["object"]["metadata"]["resourceVersion"]) == (
+        seen["type"],
+        seen["object"]["metadata"]["resourceVersion"],
+    )
+
+
+def test_what_is_noted_here_has_no_annotations_of_others() -> None:
+    """They may be large, and nobody reads them."""
+    noted: list[dict[str, Any]] = []
+    kopf = Kopf({"things": lambda _, body: noted.append(body["metadata"]["annotations"])})
+    annotated = json.loads(event("a"))
+    annotated["object"]["metadata"]["annotations"] = {"a": "b", "mutualtls.dev/reissue": "1"}
+    kopf.sees(json.dumps(annotated))
+
+    assert [{"mutualtls.dev/reissue": "1"}] == noted
+
+
+def test_an_object_that_cannot_be_noted_is_passed_over() -> None:
+    """Whatever it holds, those after it are noted."""
+    noted: list[str] = []
+
+    def note(_: str, body: dict[str, Any]) -> None:
+        noted.append(body["spec"]["name"])
+
+    kopf = Kopf({"things": note})
+    kopf.sees(event("a"), event("b", '{"name": "b"}'))
+
+    assert ["b"] == noted
+    assert 1 == kopf.unread.counts["things"]
 
 
 def test_health_hears_of_each_event_and_of_the_end_of_the_list() -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 import pytest
 
 from mutualtls.core.api.identity_status import IdentityStatus
 from mutualtls.core.api.status import CertificateStatus
-from mutualtls.core.leaf.facts import Damage, Facts
+from mutualtls.core.leaf.facts import Damage
 from mutualtls.core.model import labels
 from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.reasons import Reason
 from mutualtls.store.store import Store
 from support.builders import HOUR, NOW, UID, an_identity, identity_body, known, observed, secret_of
-from support.knowledge import KEY, SECRET, body_with, files, metadata, record, with_identity, written
+from support.knowledge import KEY, SECRET, body_with, facts_in, files, leaf, metadata, record, with_identity, written
 
 
 def test_a_namespace_that_came_after_one_of_its_name_is_kept() -> None:
@@ -30,19 +30,7 @@ def test_a_namespace_that_came_after_one_of_its_name_is_kept() -> None:
 # Secrets
 
 
-def facts_in(found: Facts | Damage | None) -> Facts:
-    """What is known of files that are good."""
-    if not isinstance(found, Facts):
-        raise TypeError(f"no facts: {found}")
-    return found
-
-
 # Secrets by authority
-
-
-def leaf(issuer: str, ends: timedelta) -> Facts:
-    """Facts of a leaf of a CA that ends some time from now."""
-    return msgspec.structs.replace(files(), issuer_key_id=issuer, not_after=NOW + ends)
 
 
 def test_files_of_an_authority_are_found() -> None:

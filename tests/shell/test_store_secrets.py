@@ -12,12 +12,40 @@ from mutualtls.kube.watch import key_of
 from mutualtls.store.secrets import SecretRecord
 from mutualtls.store.store import Store
 from support.builders import HOUR, NOW, SECOND, an_identity, known, observed, secret_of
-from support.knowledge import SECRET, files, metadata, record, written
+from support.knowledge import SECRET, facts_in, files, leaf, metadata, record, with_identity, written
 
 
 def known_of(store: Store) -> tuple[SecretRecord | None, int]:
     """What is known of the Secret, be it gone, and at which version."""
     return store.secrets.get(SECRET), store.secrets.version(SECRET)
+
+
+def test_the_echo_of_files_that_are_being_written_is_no_news() -> None:
+    """The watch may be quicker than the answer to the write; what it brings is known all the same."""
+    store = with_identity()
+    body = secret_of(observed(an_identity()))
+    with store.secrets.expecting(SECRET, facts_in(known(body).files)):
+        assert not store.secrets.note(SECRET, body["metadata"], now=NOW)
+
+    assert known(body).files == record(store).files
+
+
+def test_other_files_than_those_that_are_being_written_are_news() -> None:
+    """Somebody else may write at the same time, or have written before."""
+    store = with_identity()
+    body = secret_of(observed(an_identity()))
+    with store.secrets.expecting(SECRET, leaf("1", HOUR)):
+        assert store.secrets.note(SECRET, body["metadata"], now=NOW)
+
+
+def test_files_are_news_once_their_writing_has_ended() -> None:
+    """A write without an answer may land late, when nobody looks again."""
+    store = with_identity()
+    body = secret_of(observed(an_identity()))
+    with store.secrets.expecting(SECRET, facts_in(known(body).files)):
+        pass
+
+    assert store.secrets.note(SECRET, body["metadata"], now=NOW)
 
 
 def test_a_new_secret_is_news_with_its_facts() -> None:

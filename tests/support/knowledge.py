@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from mutualtls.core.api.identity_status import IdentityStatus
-from mutualtls.core.leaf.facts import Facts
+from mutualtls.core.leaf.facts import Damage, Facts
 from mutualtls.core.model import labels
 from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.store.secrets import SecretRecord
@@ -61,3 +62,15 @@ def written(version: int = 5) -> Store:
     store = with_identity()
     store.secrets.put(SECRET, metadata(version), files(), now=NOW)
     return store
+
+
+def facts_in(found: Facts | Damage | None) -> Facts:
+    """What is known of files that are good."""
+    if not isinstance(found, Facts):
+        raise TypeError(f"no facts: {found}")
+    return found
+
+
+def leaf(issuer: str, ends: timedelta) -> Facts:
+    """Facts of a leaf of a CA that ends some time from now."""
+    return msgspec.structs.replace(files(), issuer_key_id=issuer, not_after=NOW + ends)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import re
 import types
 from collections.abc import Callable
@@ -16,12 +17,16 @@ _MORE = re.compile(r"and ([0-9]+) more")
 
 S = TypeVar("S", bound=msgspec.Struct)
 _Fit = Callable[[Any], Any]
+"""Returns what it is given where nothing has to be cut."""
 
 
 def fitted(value: S) -> S:
     """Cut the texts and lists of a struct that are longer than its schema allows them."""
-    changed = {name: after for name, fit in _fits(type(value)) if (after := fit(getattr(value, name))) is not None}
-    changed = {name: after for name, after in changed.items() if after != getattr(value, name)}
+    changed: dict[str, Any] = {}
+    for name, fit in _fits(type(value)):
+        before = getattr(value, name)
+        if before is not None and (after := fit(before)) is not before:
+            changed[name] = after
     return msgspec.structs.replace(value, **changed) if changed else value
 
 
@@ -70,19 +75,17 @@ def _fit(hint: Any) -> _Fit | None:
     if get_origin(hint) is tuple:
         return functools.partial(_cut_list, most=schema.get("maxItems"), fit=_fit(get_args(hint)[0]))
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return _cut_struct
+        return fitted
     return None
 
 
-def _cut_text(text: str | None, *, longest: int) -> str | None:
-    return None if text is None else shortened(text, longest)
+def _cut_text(text: str, *, longest: int) -> str:
+    return shortened(text, longest)
 
 
-def _cut_list(found: tuple[Any, ...] | None, *, most: int | None, fit: _Fit | None) -> tuple[Any, ...] | None:
-    if found is None:
-        return None
-    return tuple(fit(one) if fit is not None else one for one in found[:most])
-
-
-def _cut_struct(found: msgspec.Struct | None) -> msgspec.Struct | None:
-    return None if found is None else fitted(found)
+def _cut_list(found: tuple[Any, ...], *, most: int | None, fit: _Fit | None) -> tuple[Any, ...]:
+    kept = found[:most]
+    if fit is None:
+        return kept
+    after = tuple(map(fit, kept))
+    return kept if all(map(operator.is_, after, kept)) else after

@@ -24,6 +24,8 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its zone. Without one it could not be compared with any other."""
 
+_SECONDS = len("2026-01-02T03:04:05")
+
 _DURATION = re.compile(r"(?:([0-9]{1,5})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,5})s)?")
 
 
@@ -66,7 +68,7 @@ def check(*moments: datetime | None) -> None:
 
 def rfc3339(moment: datetime) -> str:
     """Write a moment as the API server does: `2026-01-02T03:04:05Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).isoformat()[:_SECONDS]}Z"
 
 
 def from_rfc3339(text: str) -> datetime:

@@ -261,12 +261,8 @@ def parse_page(content: bytes) -> Page | None:
     return page
 
 
-def pruned(event: Event, prefix: str) -> bytes:
-    """Write an event without proof again with no more than handlers need: of the annotations those of a prefix.
-
-    Raises:
-        UnreadableError: it lies too deep in itself for others to decode it.
-    """
+def shown(event: Event, prefix: str) -> dict[str, Any]:
+    """Show of the object of an event without proof what handlers need: of its annotations those of a prefix."""
     metadata: Mapping[str, Any] = event.metadata
     annotations = metadata.get("annotations") or {}
     ours = {
@@ -274,7 +270,15 @@ def pruned(event: Event, prefix: str) -> bytes:
         for name, value in annotations.items()
         if name.startswith(prefix) and len(value) <= _LONGEST_ANNOTATION
     }
-    shown = event.object | {"metadata": {**metadata, "annotations": ours}}
-    line = msgspec.json.encode({"type": event.type, "object": shown})
+    return event.object | {"metadata": {**metadata, "annotations": ours}}
+
+
+def pruned(event: Event, prefix: str) -> bytes:
+    """Write an event again with no more than is `shown` of its object.
+
+    Raises:
+        UnreadableError: it lies too deep in itself for others to decode it.
+    """
+    line = msgspec.json.encode({"type": event.type, "object": shown(event, prefix)})
     bounded.check_depth(line)
     return line

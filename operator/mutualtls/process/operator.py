@@ -303,6 +303,7 @@ class _Operator:
             unread=self._api.unread,
             versions=self._api.versions,
             requests=self._api.transport.requests,
+            notes={labels.IDENTITY_PLURAL: self._handlers.note_identity},
         )
         self._health.started = True
         logger.info("operator runs", extra={"namespace": self._settings.namespace, "server": self._connection.server})

@@ -54,6 +54,9 @@ class _TextFormatter(logging.Formatter):
 
 def configure(log_format: LogFormat, *, level: int) -> None:
     """Send logs to standard error. Kopf's own are heard from WARNING on: it logs every event it handles."""
+    # No line says who called, nor in which thread: so that is not looked for (Logging HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # noqa: SLF001 - as that page says
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JSONFormatter() if log_format is LogFormat.JSON else _TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

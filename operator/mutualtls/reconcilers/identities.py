@@ -14,6 +14,7 @@ from mutualtls.authorities.offers import Offers
 from mutualtls.core.api.identity import Identity
 from mutualtls.core.errors import ClusterError, OutdatedError, SpecError, UnreadableError
 from mutualtls.core.leaf import desired, plan
+from mutualtls.core.leaf.desired import Wanted
 from mutualtls.core.leaf.observed import Action, Intervals, Observed, Seen
 from mutualtls.core.leaf.plan import Decision
 from mutualtls.core.model.object_key import ObjectKey
@@ -113,7 +114,7 @@ class IdentityReconciler:
                 return self._clock()  # others have their turn before what came in meanwhile
             if not await self._gather(identity):
                 return None
-            seen, decision = self._decide(identity)
+            seen, decision = self._decide(identity, look)
             if seen is None:
                 is_left = decision.reason is Reason.AUTHORITY_NOT_READY  # to another operator, which has its say
                 return None if is_left else await self._settle(identity, None, decision, look)
@@ -146,7 +147,7 @@ class IdentityReconciler:
         await self._observer.learn(identity)
         return True
 
-    def _decide(self, identity: Identity, *, unread: str | None = None) -> tuple[Seen | None, Decision]:
+    def _decide(self, identity: Identity, look: Look, *, unread: str | None = None) -> tuple[Seen | None, Decision]:
         """Decide by what is known. Nothing is seen where there is no authority.
 
         `unread` says why its spec cannot be read, where the identity is given with the last good one.
@@ -158,12 +159,12 @@ class IdentityReconciler:
             return None, plan.left_to_another(trust)
         seen = self._observer.see(identity, trust, unread=unread)
         try:
-            wanted = desired.wanted(identity, trust, seen.namespace_labels, seen.password, proven=seen.proven_names)
+            wanted = _wanted(seen, look)
         except SpecError as error:
             good = self._observer.good_spec(identity)
             if good is None:
                 return seen, plan.refused(seen, error)
-            return self._decide(identity.counting(good), unread=str(error))
+            return self._decide(identity.counting(good), look, unread=str(error))
         made_key = self._writer.made_key(identity)
         return self._decide_at_pace(seen.asking_for(wanted, intervals=self._intervals, made_key=made_key))
 
@@ -225,3 +226,18 @@ class IdentityReconciler:
     def held(self) -> int:
         """How many things are remembered, of whatever kind."""
         return self.limits.held + self._statuses.held + self._repairs.held + self._writer.held
+
+
+def _wanted(seen: Seen, look: Look) -> Wanted:
+    """Work out what an identity asks for, once in a look where nothing changes meanwhile.
+
+    Raises:
+        SpecError: as of `desired.wanted`.
+    """
+    proven = seen.proven_names
+    of = (seen.identity, seen.trust, seen.namespace_labels, seen.password, proven)
+    wanted = look.wanted(*of)
+    if wanted is None:
+        wanted = desired.wanted(seen.identity, seen.trust, seen.namespace_labels, seen.password, proven=proven)
+        look.asked = of, wanted
+    return wanted

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field
 
 from mutualtls.core.api.identity import Identity
+from mutualtls.core.leaf.desired import Wanted
 from mutualtls.core.leaf.observed import Seen
 from mutualtls.core.leaf.plan import Decision
 from mutualtls.core.model.object_key import ObjectKey
@@ -24,6 +26,8 @@ class Look:
     """The slots for which it stands in line."""
     decided: tuple[Seen, Decision] | None = None
     """What is being done, and by what that was decided."""
+    asked: tuple[tuple[object, ...], Wanted] | None = None
+    """What it asks for, and what that was worked out from: it is not worked out again while these are the same."""
     is_settling: bool = False
     """Whether nothing is left to be done but to write its status."""
 
@@ -31,3 +35,9 @@ class Look:
         """Tell whether an identity is still what it was when the look began."""
         began = self.identity = self.identity or identity
         return (began.uid, began.generation) == (identity.uid, identity.generation)
+
+    def wanted(self, *of: object) -> Wanted | None:
+        """Tell what was worked out from these very objects, none of which changes; None: nothing was."""
+        known = self.asked
+        is_same = known is not None and all(map(operator.is_, known[0], of))
+        return known[1] if known is not None and is_same else None

@@ -129,11 +129,12 @@ class SecretWriter:
         self, o: Observed, made: Facts, files: render.Files, *, withheld: tuple[bytes, ...]
     ) -> dict[str, Any]:
         found = self._observer.record(o)
-        if found is None:
-            body = render.secret(o.identity, o.wanted, made, files)
-            return await self._api.create(paths.secrets(o.identity.namespace), body, withheld=withheld)
-        patch = render.secret_patch(o.identity, o.wanted, made, files, found=found.metadata)
-        return await self._api.patch(secret_path(o), patch, withheld=withheld)
+        with self._store.secrets.expecting(secret_key(o), made):
+            if found is None:
+                body = render.secret(o.identity, o.wanted, made, files)
+                return await self._api.create(paths.secrets(o.identity.namespace), body, withheld=withheld)
+            patch = render.secret_patch(o.identity, o.wanted, made, files, found=found.metadata)
+            return await self._api.patch(secret_path(o), patch, withheld=withheld)
 
     async def write_bundle(self, o: Seen) -> None:
         """Write ca.crt alone."""
@@ -142,7 +143,9 @@ class SecretWriter:
             return
         since = self._api.latest()
         new = msgspec.structs.replace(o.facts, bundle_hash=o.trust.bundle_hash, bundle_since=since)
-        metadata = await self._api.patch(secret_path(o), render.bundle_patch(new, o.trust.bundle, found=found.metadata))
+        patch = render.bundle_patch(new, o.trust.bundle, found=found.metadata)
+        with self._store.secrets.expecting(secret_key(o), new):
+            metadata = await self._api.patch(secret_path(o), patch)
         self._note_written(o, metadata, new, is_seen=o.is_seen)
         logger.info("wrote the bundle", extra={"identity": o.identity.key, "file": CA_CRT})
 

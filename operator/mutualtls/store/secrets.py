@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,6 +51,20 @@ class Secrets(VersionedCache[ObjectKey, SecretRecord]):
         super().__init__(remembers=remembers)
         self._sweep = sweep
         self._weights: Counter[str] = Counter()
+        self._expected: dict[ObjectKey, Facts] = {}
+        """Files whose writing is under way."""
+
+    @contextmanager
+    def expecting(self, key: ObjectKey, made: Facts) -> Iterator[None]:
+        """Take in that files are being written, so that their echo is no news even when it overtakes the answer.
+
+        Whoever writes looks again once there is an answer, or none.
+        """
+        self._expected[key] = made
+        try:
+            yield
+        finally:
+            self._expected.pop(key, None)
 
     def note(self, key: ObjectKey, metadata: Mapping[str, Any], *, now: datetime) -> bool:
         """Take in a Secret's metadata from the watch, and tell whether it is news.
@@ -60,11 +75,12 @@ class Secrets(VersionedCache[ObjectKey, SecretRecord]):
         if self.is_known(key, metadata["resourceVersion"]):
             return False
         noted = secret.facts_noted(metadata)
+        is_echo = noted is not None and noted == self._expected.get(key)
         if noted is not None:
             noted = facts.landed(noted, self._facts_of(key), now=now)
         turn = times.last_sweep_slot(now, every=self._sweep, of=metadata["uid"])
         self.hold(key, SecretRecord(metadata=secret.parse(metadata), files=noted, verified=turn))
-        return True
+        return not is_echo
 
     def put(
         self,

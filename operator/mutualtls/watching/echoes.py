@@ -4,7 +4,9 @@ Kopf decodes whatever comes, all of it, and ends for good over what it cannot de
 what cannot be read is passed over, and what is handed on was written anew, without what no handler needs.
 
 Every status that we write comes back as an event, which costs Kopf more CPU than signing the certificate did, only to
-be ignored: events that bring a version which the store has from the answer to a write are dropped.
+be ignored: events that bring a version which the store has from the answer to a write are dropped. Of a kind with many
+objects, what an event tells is noted here, at once: Kopf would make a task of each, and keep something of each object
+for as long as that is there.
 
 It also ends for good over a watch that is refused for a while, by an API server that is overloaded, starts or does not
 know our token yet: so it is told to begin the list again, after a moment. That a resource is not served is left to it.
@@ -17,12 +19,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from mutualtls.core.errors import UnreadableError
 from mutualtls.core.model import labels
@@ -34,14 +37,18 @@ from mutualtls.kube.unread import Unread, UnreadObjects
 from mutualtls.kube.versions import Versions
 from mutualtls.kube.watch import key_of
 
+logger = logging.getLogger(__name__)
+
 _BRINGS_AN_OBJECT = frozenset({"ADDED", "MODIFIED"})
+_TELLS_OF_AN_OBJECT = _BRINGS_AN_OBJECT | {"DELETED"}
 _LIST_ENDS = "k8s.io/initial-events-end"
 _OURS = f"{labels.GROUP}/"
 _BEGIN_AGAIN = b'{"type":"ERROR","object":{"kind":"Status","code":410}}\n'
 
-_RETRY_S = 1.0
+Note = Callable[[str, dict[str, Any]], None]
+"""Takes in the type of an event and its object."""
 
-logger = logging.getLogger(__name__)
+_RETRY_S = 1.0
 
 IsKnown = Callable[[str, str, str, str], bool]
 """Tells, by kind, namespace, name and version of an object, whether it is known."""
@@ -63,6 +70,8 @@ class Filter:
     unread: UnreadObjects
     versions: Versions
     requests: Requests
+    notes: Mapping[str, Note] = field(default_factory=dict)
+    """What notes the objects of a resource, so that Kopf does not see them."""
     _cut: set[str] = field(default_factory=set)
     """Resources whose list has begun and not ended."""
     _failing: set[str] = field(default_factory=set)
@@ -87,14 +96,37 @@ class Filter:
                 self.unread.note(resource, event.key, event.why)
                 continue
             self.versions.note(resource, event.metadata["resourceVersion"])
-            if not self._is_echo(event):
-                if event.type == "BOOKMARK" and _LIST_ENDS in event.metadata.get("annotations", {}):
-                    self._cut.discard(resource)
-                    self.list_ended(resource)
-                try:
-                    yield objects.pruned(event, _OURS) + b"\n"
-                except UnreadableError as error:
-                    self.unread.note(resource, str(key_of(event.metadata)), str(error))
+            if (shown := self._line(resource, event)) is not None:
+                yield shown
+
+    def _line(self, resource: str, event: Event) -> bytes | None:
+        """Write the line that Kopf is to see of an event; None: it sees none."""
+        if event.type in _TELLS_OF_AN_OBJECT and resource in self.notes:
+            self._note(resource, event)
+            # Resumed from before a deletion, a watch would bring back for a moment what is gone.
+            is_gone = event.type == "DELETED" and resource not in self._cut
+            return _bookmark(event) if is_gone else None
+        if self._is_echo(event):
+            return None
+        if event.type == "BOOKMARK" and _LIST_ENDS in event.metadata.get("annotations", {}):
+            self._cut.discard(resource)
+            self.list_ended(resource)
+        try:
+            return objects.pruned(event, _OURS) + b"\n"
+        except UnreadableError as error:
+            self.unread.note(resource, str(key_of(event.metadata)), str(error))
+            return None
+
+    def _note(self, resource: str, event: Event) -> None:
+        """Note an object. Whatever it may hold, the next one is noted as well."""
+        if self._is_echo(event):
+            return
+        try:
+            self.notes[resource](event.type, objects.shown(event, _OURS))
+        except Exception as error:
+            key = str(key_of(event.metadata))
+            if self.unread.note(resource, key, type(error).__name__):
+                logger.exception("programming error: an object is skipped", extra={"key": key})
 
     async def begun_again(self, resource: str, code: int, why: str) -> AsyncIterator[bytes]:
         """Have Kopf begin a list again; but for a version that is too old, after a moment."""
@@ -111,6 +143,12 @@ class Filter:
         return event.type in _BRINGS_AN_OBJECT and self.is_known(
             event.object["kind"], metadata.get("namespace", ""), metadata["name"], metadata["resourceVersion"]
         )
+
+
+def _bookmark(event: Event) -> bytes:
+    """Tell Kopf from which version on to resume a watch."""
+    metadata = {"resourceVersion": event.metadata["resourceVersion"]}
+    return msgspec.json.encode({"type": "BOOKMARK", "object": {"metadata": metadata}}) + b"\n"
 
 
 def quiet_response(through: Filter) -> type[aiohttp.ClientResponse]:

@@ -24,7 +24,7 @@ class Handlers:
         self._wakes = wakes
 
     def register(self, registry: kopf.OperatorRegistry) -> None:
-        """Register them."""
+        """Register them: Kopf watches what has a handler. Identities are noted by `echoes` before it sees them."""
         ours = (labels.GROUP, labels.VERSION)
         kopf.on.event(*ours, labels.IDENTITY_PLURAL, registry=registry)(_handler(self.note_identity))
         kopf.on.event(*ours, labels.AUTHORITY_PLURAL, registry=registry)(_handler(self.note_authority))

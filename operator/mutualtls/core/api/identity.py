@@ -55,7 +55,7 @@ _NOTHING_FURTHER = Asked()
 """What an empty spec asks for, once in memory for all identities that have one."""
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
+class Identity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One `MutualTLSIdentity`, with what is needed of its metadata."""
 
     namespace: str

@@ -8,6 +8,7 @@ from mutualtls.core.api import status
 from mutualtls.core.api.status import CertificateStatus, Condition, OwnedSecretStatus
 from mutualtls.core.model import schema
 from mutualtls.core.model.resource import Resource
+from mutualtls.core.model.shared import share
 
 
 class IdentityStatus(Resource, frozen=True, kw_only=True):
@@ -51,6 +52,9 @@ class IdentityStatus(Resource, frozen=True, kw_only=True):
             longest=64,
         ),
     ] = None
+
+    def __post_init__(self) -> None:
+        share(self, "authority", "bundle")
 
     @property
     def ready(self) -> Condition | None:

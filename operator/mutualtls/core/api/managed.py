@@ -40,7 +40,7 @@ def annotations_of(owned: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _unite(into: dict[str, Any], fields: Mapping[str, Any]) -> None:
     for name, below in fields.items():
-        _unite(into.setdefault(name, {}), below if isinstance(below, Mapping) else {})
+        _unite(into.setdefault(name, {}), below if isinstance(below, dict) else {})
 
 
 def is_made_immutable(metadata: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 
 from mutualtls.core import fitting, times
 from mutualtls.core.model import schema
+from mutualtls.core.model.shared import share
 
 READY = "Ready"
 STALLED = "Stalled"
@@ -23,7 +24,7 @@ LONGEST_KEY_ID = 128
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 
-class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """One condition (metav1.Condition)."""
 
     type: Annotated[str, schema.text("Name of the condition.", longest=64)]
@@ -33,13 +34,16 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     observed_generation: Annotated[int, schema.field("The metadata.generation that this condition is about.")]
     last_transition_time: Annotated[str, schema.field("When status last changed (RFC 3339).", format="date-time")]
 
+    def __post_init__(self) -> None:
+        share(self, "type", "status", "reason")
+
 
 def find(conditions: Iterable[Condition], kind: str) -> Condition | None:
     """Find a condition by its type."""
     return next((condition for condition in conditions if condition.type == kind), None)
 
 
-class CertificateStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class CertificateStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
     """The certificate that is in the Secret. Times are RFC 3339 in UTC, hashes lower-case hex."""
 
     serial_number: Annotated[str, schema.text("Serial number in lower-case hex.", longest=40)]
@@ -68,6 +72,9 @@ class CertificateStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
         schema.field("E-mail addresses in the certificate.", maxItems=50),
     ] = ()
 
+    def __post_init__(self) -> None:
+        share(self, "issuer_key_id")
+
     def with_names_of(self, other: CertificateStatus | None) -> CertificateStatus:
         """Copy the names from what else is known of the same certificate."""
         if other is None or other.fingerprint != self.fingerprint:
@@ -91,7 +98,7 @@ class CertificateStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
         return times.moment_in(self.not_after)
 
 
-class OwnedSecretStatus(msgspec.Struct, frozen=True, kw_only=True):
+class OwnedSecretStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One Secret that an identity has."""
 
     name: Annotated[str, schema.text("Name of the Secret.", longest=253)]

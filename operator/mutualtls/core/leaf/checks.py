@@ -140,13 +140,14 @@ def certificate_has_expired(o: Observed) -> Violation | None:
 
 def certificate_is_near_expiry(o: Observed) -> Violation | None:
     """Renew in the last third of life, unless the CA's own end would make the new leaf hardly longer."""
-    if o.now < o.renewal_time:
+    due = o.renewal_time
+    if o.now < due:
         return None
     signing = o.trust.signing
     new_end = times.validity(o.now, o.wanted.duration, within=signing.validity if signing else None).not_after
     if not times.gains_enough(o.facts.not_after, new_end, duration=o.wanted.duration):
         return None
-    message = f"certificate was due for renewal at: {times.rfc3339(o.renewal_time)}"
+    message = f"certificate was due for renewal at: {times.rfc3339(due)}"
     return Violation(reason=Reason.RENEWAL_DUE, message=message)
 
 

@@ -22,6 +22,7 @@ from mutualtls.core.leaf import formats
 from mutualtls.core.leaf.formats import ExtraFiles
 from mutualtls.core.model import labels
 from mutualtls.core.model.labels import FILES, SECRET_TYPE, TLS_CRT, TLS_KEY
+from mutualtls.core.model.shared import share
 from mutualtls.core.names.names import Names, Subject, names_hash
 from mutualtls.core.pki import certificates, issue, keys
 from mutualtls.core.pki.certificates import UNREADABLE
@@ -30,10 +31,11 @@ from mutualtls.core.reasons import Reason, Refusal
 LONGEST_ANNOTATION = 4096
 """Of `labels.FACTS`, in characters: four times what we ever write."""
 
+_ATTRIBUTES = {oid: attribute for attribute, oid in issue.SUBJECT_ATTRIBUTES}
 _USAGES = {ExtendedKeyUsageOID.SERVER_AUTH: Usage.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH: Usage.CLIENT_AUTH}
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
     """What is known of a key, a certificate and a bundle that fit together. Nothing in it is secret."""
 
     serial_number: str
@@ -57,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     """What is recorded of the files that `spec.formats` asked for; None where we put none there."""
 
     def __post_init__(self) -> None:
+        share(self, "issuer_key_id", "chain_hash", "bundle_hash")
         times.check(self.not_before, self.not_after, self.bundle_since, self.issuer_since)
 
     @property
@@ -269,12 +272,13 @@ def _alternative(leaf: x509.Certificate) -> Iterable[x509.GeneralName]:
 
 def _subject(name: x509.Name) -> tuple[Subject, list[str]]:
     """Read a subject, and write down what of it we would never have written."""
-    values = {
-        attribute: [str(value.value) for value in name.get_attributes_for_oid(oid)]
-        for attribute, oid in issue.SUBJECT_ATTRIBUTES
-    }
-    known = {oid for _, oid in issue.SUBJECT_ATTRIBUTES}
-    others = [attribute.rfc4514_string() for attribute in name if attribute.oid not in known]
+    values: dict[str, list[str]] = {attribute: [] for attribute, _ in issue.SUBJECT_ATTRIBUTES}
+    others = []
+    for one in name:
+        if (attribute := _ATTRIBUTES.get(one.oid)) is not None:
+            values[attribute].append(str(one.value))
+        else:
+            others.append(one.rfc4514_string())
     others += [text for single in ("common_name", "serial_number") for text in values[single][1:]]
     return Subject(
         common_name=next(iter(values["common_name"]), ""),

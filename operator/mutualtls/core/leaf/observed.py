@@ -130,7 +130,7 @@ class Seen:
 
     def asking_for(self, wanted: Wanted, *, intervals: Intervals, made_key: str | None = None) -> Observed:
         """Add what the identity asks for, once that is known."""
-        parts = {one.name: getattr(self, one.name) for one in fields(Seen)}
+        parts = {name: getattr(self, name) for name in _FIELDS_OF_SEEN}
         return Observed(**parts, wanted=wanted, intervals=intervals, made_key=made_key)
 
     @property
@@ -196,6 +196,9 @@ class Seen:
     @property
     def _can_write_stores(self) -> bool:
         return self.password is not None and self.password.fault is None
+
+
+_FIELDS_OF_SEEN = tuple(one.name for one in fields(Seen))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -380,7 +380,8 @@ def _terminating(o: Observed, violation: Violation, held_by: str) -> Violation:
 def _settled(o: Observed) -> Decision:
     """Nothing is wrong: say until when, and look again then."""
     facts = o.facts
-    until, due = times.rfc3339(facts.not_after), times.rfc3339(o.renewal_time)
+    renewal_time = o.renewal_time
+    until, due = times.rfc3339(facts.not_after), times.rfc3339(renewal_time)
     ends_with_ca = facts.not_after == o.trust.in_use[facts.issuer_key_id].validity.not_after
     is_limited = ends_with_ca and facts.validity.life < o.wanted.duration
     reason = Reason.LIMITED_BY_CA if is_limited else Reason.ISSUED
@@ -388,7 +389,7 @@ def _settled(o: Observed) -> Decision:
     later = [o.found.verified + o.intervals.sweep] if isinstance(o.found, Known) else []
     if o.left_behind and isinstance(o.found, Known):
         later.append(o.found.created + o.intervals.move_grace)
-    due_or_end = o.renewal_time if o.now < o.renewal_time else facts.not_after
+    due_or_end = renewal_time if o.now < renewal_time else facts.not_after
     renewal = f"will be renewed at {due}"
     if o.identity.spec.suspend:
         renewal = f"is not renewed while spec.suspend is true (renewal would be due at {due})"

@@ -111,9 +111,9 @@ def parse(metadata: Mapping[str, Any]) -> SecretMetadata:
 
 def names_of(identity: Identity) -> tuple[str, ...]:
     """Name the Secrets that may be an identity's: former ones that its status records, then the one it asks for."""
-    said = identity.status
+    said, asked = identity.status, identity.secret_name
     recorded = dict.fromkeys((*(one.name for one in said.secrets), said.secret_name))
-    return (*(name for name in recorded if name not in {identity.secret_name, None}), identity.secret_name)
+    return (*(name for name in recorded if name is not None and name != asked), asked)
 
 
 def owned(identity: Identity, found: Mapping[str, SecretMetadata], *, now: datetime) -> tuple[OwnedSecretStatus, ...]:

@@ -6,4 +6,5 @@
 - `resource`: The base of everything typed, and how a status is read, whatever somebody wrote there.
 - `schema`: Annotations that turn a typed field into a documented and bounded field of the CRD.
 - `selectors`: Label selectors, as Kubernetes understands them (metav1.LabelSelector).
+- `shared`: Texts that many objects have in common, once in memory.
 """

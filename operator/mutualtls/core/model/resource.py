@@ -7,8 +7,12 @@ from typing import Any, TypeVar
 import msgspec
 
 
-class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """Base of everything typed: camelCase in JSON, defaults left out."""
+class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
+    """Base of everything typed: camelCase in JSON, defaults left out.
+
+    Nothing in it refers back to it, so that Python's garbage collector need not look at it (`gc`): nor at the structs
+    below that there are many of.
+    """
 
 
 _T = TypeVar("_T", bound=Resource)

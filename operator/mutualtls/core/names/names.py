@@ -46,7 +46,11 @@ class Subject:
     @property
     def is_empty(self) -> bool:
         """Whether it says nothing."""
-        return not any(getattr(self, field.name) for field in fields(self))
+        return self == _NO_SUBJECT
+
+
+_NO_SUBJECT = Subject()
+_ATTRIBUTES = tuple(field.name for field in fields(Subject))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ class Names:
     ips: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
     uris: tuple[str, ...] = ()
-    subject: Subject = Subject()
+    subject: Subject = _NO_SUBJECT
 
     @property
     def alternative(self) -> tuple[str, ...]:
@@ -315,12 +319,14 @@ def spiffe_id(service_account: str, namespace: str, *, trust_domain: str) -> str
     return f"spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}"
 
 
+@functools.lru_cache(maxsize=256)
 def names_hash(held: Names) -> str:
     """Hash names by their meaning. The prefix is the version of the form, so that an upgrade re-issues nothing.
 
-    Kinds that came after the first version count only where there are names of them.
+    Kinds that came after the first version count only where there are names of them. The hash is kept for a while: a
+    look at an identity asks for that of the same names several times.
     """
-    subject = {field.name: value for field in fields(held.subject) if (value := getattr(held.subject, field.name))}
+    subject = {name: value for name in _ATTRIBUTES if (value := getattr(held.subject, name))}
     later = {"ips": sorted(held.ips), "emails": sorted(held.emails), "subject": subject}
     return meaning(
         {"dns": sorted(held.dns), "uris": sorted(held.uris)} | {kind: value for kind, value in later.items() if value}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -89,17 +90,23 @@ def leaf(
 
     Nothing is checked: that the names may be held and the validity lies within the CA's is the caller's business.
     """
-    builder = (
-        _builder(public_key, subject=_leaf_subject(names.subject), issuer=ca.certificate.subject, validity=validity)
-        .add_extension(_END_ENTITY, critical=True)
-        .add_extension(_leaf_key_usage(is_rsa=isinstance(public_key, rsa.RSAPublicKey)), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([_USAGES[usage] for usage in usages]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        .add_extension(_authority_key_identifier(ca.certificate), critical=False)
-    )
+    extensions = [
+        _extension(_END_ENTITY, critical=True),
+        _extension(_leaf_key_usage(is_rsa=isinstance(public_key, rsa.RSAPublicKey)), critical=True),
+        _extension(_extended_key_usage(usages), critical=False),
+        _extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False),
+        _extension(_authority_key_identifier(ca.certificate), critical=False),
+    ]
     if names.alternative:
-        builder = builder.add_extension(_alternative(names), critical=names.subject.is_empty)
+        extensions.append(_extension(_alternative(names), critical=names.subject.is_empty))
+    subject, issuer = _leaf_subject(names.subject), ca.certificate.subject
+    # All at once: each call of `add_extension` copies those before.
+    builder = _builder(public_key, subject=subject, issuer=issuer, validity=validity, extensions=extensions)
     return builder.sign(ca.key, _digest(ca.key))
+
+
+def _extension(value: x509.ExtensionType, *, critical: bool) -> x509.Extension[x509.ExtensionType]:
+    return x509.Extension(value.oid, critical, value)
 
 
 SUBJECT_ATTRIBUTES = (
@@ -149,7 +156,12 @@ def written_key_id(identifier: bytes) -> str:
 
 
 def _builder(
-    public_key: PublicKey, *, subject: x509.Name, issuer: x509.Name, validity: Validity
+    public_key: PublicKey,
+    *,
+    subject: x509.Name,
+    issuer: x509.Name,
+    validity: Validity,
+    extensions: Iterable[x509.Extension[x509.ExtensionType]] = (),
 ) -> x509.CertificateBuilder:
     return x509.CertificateBuilder(
         subject_name=subject,
@@ -158,6 +170,7 @@ def _builder(
         serial_number=x509.random_serial_number(),
         not_valid_before=validity.not_before,
         not_valid_after=validity.not_after,
+        extensions=list(extensions),
     )
 
 
@@ -185,6 +198,11 @@ def _ca_subject(common_name: str, unique: str) -> x509.Name:
 def _authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+
+
+@functools.cache
+def _extended_key_usage(usages: tuple[Usage, ...]) -> x509.ExtendedKeyUsage:
+    return x509.ExtendedKeyUsage([_USAGES[usage] for usage in usages])
 
 
 @functools.cache
