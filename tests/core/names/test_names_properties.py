@@ -378,7 +378,12 @@ def test_a_range_of_ipv6_addresses_gives_none_that_stands_for_an_ipv4_one(addres
 
 
 def others(name: str, domain: str) -> set[str]:
-    """List the namespaces of which a name is a Service's, a pod's or short name; in other words than the code's."""
+    """List the namespaces of which a name is a Service's, a pod's or short name; in other words than the code's.
+
+    A common name may be a URI, which no verifier takes for a host.
+    """
+    if "://" in name:
+        return set()
     labels = domain.split(".")
     ends = (re.escape("".join(f".{label}" for label in labels[:count])) for count in range(len(labels) + 1))
     forms = [r"[^.]+\.([^.]+)", *(rf"(?:.+\.)?([^.]+)\.(?:svc|pod){end}" for end in ends)]
