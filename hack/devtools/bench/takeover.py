@@ -26,6 +26,9 @@ _SETTLE_S = 3.0
 """For so long both run before the next round: the standby has read the Lease, and the leader renewed it."""
 _LONGEST_S = 120.0
 
+_SPREAD_S = 0.2
+"""By so much rounds differ, so that leaders end at any moment between two looks of the standby."""
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -52,7 +55,7 @@ def _measured(cluster: Cluster, number: signal.Signals, rounds: int) -> Iterator
             _start(one, -1)
         leader, standby = pair
         for turn in range(rounds):
-            time.sleep(_SETTLE_S)
+            time.sleep(_SETTLE_S + turn % 10 * _SPREAD_S)
             yield _end(cluster, leader, number, f"{number.name.lower()}-{turn}")
             leader, standby = standby, leader
             _start(standby, turn)
