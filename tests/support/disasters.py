@@ -30,9 +30,17 @@ def faulty(*faults: Fault, strikes: int, ready: str = "") -> Step:
     @contextlib.contextmanager
     def step(day: Day) -> Iterator[None]:
         effects = day.scene.proxy.put(*faults)
+
+        def have_struck() -> bool:
+            if sum(effect.happened for effect in effects) >= strikes:
+                return True
+            if not day.troubles():  # in spite of them; more is asked for, until chance has them strike
+                day.act()
+            return False
+
         try:
             day.act()
-            day.wait("the faults strike", lambda: sum(effect.happened for effect in effects) >= strikes)
+            day.wait("the faults strike", have_struck)
             if ready:
                 day.wait(f"/readyz says {ready}", lambda: ready in day.ask("/readyz")[1])
             yield
