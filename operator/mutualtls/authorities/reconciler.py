@@ -40,7 +40,7 @@ from mutualtls.core.rotation.steps import Bury, Hold, Make, Note, Sign, Step, Vi
 from mutualtls.core.rotation.walk import Walk
 from mutualtls.kube.api import API
 from mutualtls.kube.events import Announcer
-from mutualtls.queue.slow_keys import generate
+from mutualtls.queue import slow_keys
 from mutualtls.queue.trouble import Trouble
 from mutualtls.store.store import Store
 
@@ -295,7 +295,7 @@ async def _made(announced: CAGeneration, view: View) -> CA:
     """Make the key and certificate of a CA, or take those of the source."""
     if announced.is_outside and view.source is not None:
         return view.source.signer
-    key = await generate(generations.key_type(view.authority, announced.role))
+    key = await slow_keys.make(generations.key_type(view.authority, announced.role))
     root = view.held.get(CAId(Role.ROOT, announced.issuer)) if announced.issuer is not None else None
     signer = root if isinstance(root, CA) else None
     return generations.certify(view.authority, announced, key, signer, now=view.now)

@@ -135,10 +135,3 @@ class SlowKeySlots:
     def held(self) -> int:
         """How many things are kept, of whatever kind."""
         return len(self._held) + len(self._since) + len(self._urgent) + len(self._others)
-
-
-async def generate(kind: KeyType) -> PrivateKey:
-    """Make a key, in a thread where it takes long. EC keys are made inline: a second busy thread would slow signing."""
-    if kind.is_slow:
-        return await asyncio.to_thread(keys.generate, kind)
-    return keys.generate(kind)
