@@ -129,6 +129,15 @@ def test_what_runs_is_told(world: Measured) -> None:
     assert found["process_resident_memory_bytes"] > 0
 
 
+def test_renewals_of_the_lease_are_requests_as_all_others(world: Measured) -> None:
+    """They go over a connection of their own, and are counted and measured with the rest."""
+    renewal = "resource=leases verb=update"
+    before = world.value(f"api_requests_total code=200 {renewal}")
+
+    world.wait_more(f"api_requests_total code=200 {renewal}", than=before)
+    assert 1 <= world.value(f"api_request_duration_seconds_count {renewal}")
+
+
 @pytest.mark.parametrize(
     ("harm", "reason"), [("delete", "SecretMissing"), ("bundle", "BundleOutdated"), ("label", "MetadataDrifted")]
 )

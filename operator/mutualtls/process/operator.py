@@ -189,8 +189,10 @@ class _Operator:
     def _listen(self) -> None:
         """Take in what the session with the API server notices."""
         api = self._api
-        api.transport.on_denied = self._candidate.api.transport.on_denied = self._rights.doubt
-        api.transport.on_refused = self._count_refused
+        for transport in (api.transport, self._candidate.api.transport):
+            transport.on_denied = self._rights.doubt
+            transport.on_refused = self._count_refused
+            transport.requests = api.transport.requests
         api.transport.clocks.on_skew = self._wakes.authorities
         api.transport.outage.on_end = self._agenda.retry
         api.versions.begin_again()
