@@ -21,6 +21,7 @@ import pytest
 from devtools.clusters import client, clusters, operators
 from devtools.clusters import proxy as proxies
 from devtools.clusters.clusters import Cluster
+from devtools.clusters.faults import CutAfter
 from devtools.clusters.operators import LEASE, NAMESPACE, Operator, wait_until
 from devtools.clusters.proxy import Proxy
 from devtools.machine import ports
@@ -322,6 +323,31 @@ def test_a_lease_that_was_deleted_is_created_again_by_its_holder(pair: Pair) -> 
 
     assert holder == lease(pair.world.cluster)["holderIdentity"]
     assert not pair.standby.logged(LEADS)
+
+
+def test_a_lease_that_was_taken_without_an_answer_is_given_up_in_the_end(
+    cluster: Cluster, proxy: Proxy, tmp_path: Path
+) -> None:
+    """An operator that ends before it learns that it leads keeps no other waiting."""
+    namespace = f"run-{secrets.token_hex(3)}"
+    admin = client.admin(cluster)
+    admin.create("namespace", {"metadata": {"name": namespace}})
+    (cut,) = proxy.put(CutAfter(verbs=frozenset({"create"}), contains=f"/namespaces/{namespace}/leases"))
+    slow = {"LEASE_DURATION": "40s", "RENEW_DEADLINE": "30s", "RETRY_PERIOD": "20s", "NAMESPACE": namespace}
+    settings = {f"MUTUALTLS_{name}": value for name, value in slow.items()}
+    operator = Operator(
+        cluster=cluster, log=tmp_path / "ending.log", kubeconfig=proxy.kubeconfig, settings=settings, name="ending"
+    )
+    try:
+        operator.start()
+        wait_until(lambda: cut.happened, "the Lease is taken, and the answer is lost", deadline_s=60)
+    finally:
+        assert operator.stop()
+        proxy.mend()
+
+    found = admin.get("lease", LEASE, namespace=namespace)
+    assert found is not None
+    assert not found["spec"].get("holderIdentity")
 
 
 @pytest.mark.further

@@ -78,9 +78,11 @@ class Elector:
             await self._pause()
 
     async def release(self) -> None:
-        """Give the Lease up, if it is ours, so that another operator need not wait. All writes must have ended."""
+        """Give the Lease up, if it is or may be ours, so that another operator need not wait. All writes must have ended."""
         self._fence.close()
-        if not self._election.leads or self.lost.is_set():
+        # A write that got no answer may have taken it.
+        may_be_ours = self._election.leads or (self._is_in_doubt and self.may_lead.is_set())
+        if not may_be_ours or self.lost.is_set():
             return
         try:
             async with asyncio.timeout(_RELEASE_S):
