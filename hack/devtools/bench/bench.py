@@ -40,7 +40,6 @@ def main(  # noqa: PLR0917 - options of a command
         Path | None,
         typer.Option(help="Definitions of cert-manager's resources: a file, or `deploy/crds` of its sources."),
     ] = None,
-    rotation: Annotated[bool, typer.Option("--rotation", help="As --scenario rotation.")] = False,
     fairness: Annotated[
         bool, typer.Option("--fairness", help="Measure instead how long others wait while one namespace attacks.")
     ] = False,
@@ -53,7 +52,7 @@ def main(  # noqa: PLR0917 - options of a command
     if fairness:
         _attack(scale, beside)
         return
-    chosen = ["rotation"] if rotation else scenario or list(scenarios.SCENARIOS)
+    chosen = scenario or list(scenarios.SCENARIOS)
     if unknown := sorted(set(chosen) - set(scenarios.SCENARIOS)):
         raise typer.BadParameter(f"no scenario: {', '.join(unknown)}; there are {', '.join(scenarios.SCENARIOS)}")
     beside_ours = [contenders.FLOOR, contenders.API_FLOOR]

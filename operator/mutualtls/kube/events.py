@@ -1,7 +1,8 @@
-"""Kubernetes Events about identities and authorities, for `kubectl describe`.
+"""Kubernetes Events about identities, authorities and the Lease, for `kubectl describe`.
 
-One when something was healed, refused or re-issued for another reason than its time; none for a first issuance or a
-renewal. One for each phase in the replacing of a root, and a warning for what people should see to about an authority.
+One when something was healed, refused or re-issued for another reason than its time; for a first issuance or a renewal
+only where a setting asks for it. One for each phase in the replacing of a root, and a warning for what people should see
+to about an authority. One when an operator begins to lead, or stops.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Announcer:
         await self._post(regarding, "Warning", reason, note, action="LeaveAlone")
 
     async def about_lease(self, namespace: str, name: str, uid: str, note: str) -> None:
-        """Tell who became the leader, or is it no more, by the reason that all of Kubernetes has for that."""
+        """Tell that an operator leads, or leads no more, by the reason that all of Kubernetes has for that."""
         head = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
         regarding = head | {"namespace": namespace, "name": name, "uid": uid}
         await self._post(regarding, "Normal", "LeaderElection", note, action="Lead")

@@ -1,4 +1,4 @@
-"""Find the API server and make the one session that we lend to Kopf, too.
+"""Find the API server and make sessions with it: one for the work, which we lend to Kopf, and one for the Lease.
 
 In a cluster by the service account, else by kubeconfig (`KUBECONFIG`, then the usual place). A kubeconfig that needs a
 plugin or an auth provider is read by the official client, which is imported only then: it costs 20 MiB.

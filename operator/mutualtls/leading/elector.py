@@ -78,7 +78,7 @@ class Elector:
             await self._pause()
 
     async def release(self) -> None:
-        """Give the Lease up, if it is or may be ours, so that another operator need not wait. All writes must have ended."""
+        """Give the Lease up, if it may be ours, so that another operator need not wait. All writes must have ended."""
         self._fence.close()
         # A write that got no answer may have taken it.
         may_be_ours = self._election.leads or (self._is_in_doubt and self.may_lead.is_set())

@@ -1,4 +1,4 @@
-"""The process: workers, supervision, health, logs.
+"""The process: workers, supervision, health, logs, and its place among other operators.
 
 - `health`: Health as kubelet asks for it: `/healthz`, whether to start the operator again; `/readyz`, whether it
   serves.

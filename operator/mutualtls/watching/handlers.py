@@ -1,4 +1,4 @@
-"""What Kopf tells us: identities, authorities and namespaces that changed. A handler notes it and wakes who must look.
+"""Note identities, authorities and namespaces that changed, by the watches of Kopf, and wake what depends on them.
 
 No handler writes, waits, or keeps anything on the object: no finalizer, no annotation, no progress.
 """

@@ -22,8 +22,8 @@ class Wakes:
         """Have everything looked at, and from now on whatever changes: this operator leads."""
         self._has_begun = True
         self.authorities()
-        for name in self._store.identities:
-            self.identity(name)
+        for key in self._store.identities:
+            self.identity(key)
         for namespace in ("", *self._store.namespaces):
             self._copies(namespace)
 
