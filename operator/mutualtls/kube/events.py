@@ -1,8 +1,8 @@
 """Kubernetes Events about identities, authorities and the Lease, for `kubectl describe`.
 
-One when something was healed, refused or re-issued for another reason than its time; for a first issuance or a renewal
-only where a setting asks for it. One for each phase in the replacing of a root, and a warning for what people should see
-to about an authority. One when an operator begins to lead, or stops.
+One when something was healed, refused or re-issued for another reason than its time; for a first issuance or a
+renewal only where a setting asks for it. One for each phase in the replacing of a root, and a warning for what people
+should see to about an authority. One when an operator begins to lead, or stops.
 """
 
 from __future__ import annotations
