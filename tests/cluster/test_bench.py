@@ -27,5 +27,7 @@ def test_the_floor_of_our_api_makes_the_writes_of_the_operator(tmp_path: Path) -
     assert {("wave", "ours"), ("wave", "floor"), ("wave", "our API"), ("restart", "ours")} == set(rows)
     assert ISSUANCE == ours == rows["wave", "our API"]["writes"]
     assert {"secrets POST": IDENTITIES, "notes/status PATCH": IDENTITIES} == rows["wave", "floor"]["writes"]
-    assert {"secrets POST": 1, "mutualtlsidentities/status PATCH": 1} == rows["restart", "ours"]["writes"]
+    restarted = rows["restart", "ours"]["writes"]
+    assert 1 >= restarted.pop("events POST", 0), "an Event says that the operator leads, perhaps only later"
+    assert {"secrets POST": 1, "mutualtlsidentities/status PATCH": 1} == restarted
     assert "our API" in picture.read_text()

@@ -109,12 +109,12 @@ class Field(Probed):
         """The other tenant's namespace."""
         return World(cluster=self.cluster, operator=self.operator, namespace="victim")
 
-    def is_served(self) -> None:
+    def is_served(self, *, within_s: float = SERVED_S) -> None:
         """A new identity of the other tenant gets its files, soon."""
         name = f"new-{secrets.token_hex(3)}"
         self.victim.apply(name)
         told = f"{name} is ready"
-        wait_until(lambda: self.victim.condition(name).get("status") == "True", told, deadline_s=SERVED_S)
+        wait_until(lambda: self.victim.condition(name).get("status") == "True", told, deadline_s=within_s)
 
     def begin_again(self) -> None:
         """Kill the operator, start it, and wait until it says that it serves."""
