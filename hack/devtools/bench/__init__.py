@@ -1,1 +1,1 @@
-"""Figures: ours beside the floors and beside cert-manager, and attacks on fairness."""
+"""Figures: ours beside the floors and beside cert-manager, attacks on fairness, and how renewals spread."""

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from devtools.bench import certmanager, chart, contenders, resources, scenarios, tables
 from devtools.bench import fairness as attacks
+from devtools.bench import spread as spreading
 from devtools.bench.contenders import Contender
 from devtools.bench.figures import Row
 from mutualtls.kube import session
@@ -43,14 +44,21 @@ def main(  # noqa: PLR0917 - options of a command
     fairness: Annotated[
         bool, typer.Option("--fairness", help="Measure instead how long others wait while one namespace attacks.")
     ] = False,
+    spread: Annotated[
+        bool, typer.Option("--spread", help="Show instead, by a simulation, in which hours renewals fall.")
+    ] = False,
     scale: Annotated[float, typer.Option(help="Make the attacks so many times as large.")] = 1.0,
     beside: Annotated[
         Path | None, typer.Option(help="A checkout of another version, whose operator is attacked first.")
     ] = None,
 ) -> None:
-    """Measure ours beside what no controller can do better than, or fair shares."""
+    """Measure ours beside what no controller can do better than, or fair shares; or show how renewals spread."""
     if fairness:
         _attack(scale, beside)
+        return
+    if spread:
+        for count in counts or [10_000]:
+            console.print(spreading.shown(count))
         return
     chosen = scenario or list(scenarios.SCENARIOS)
     if unknown := sorted(set(chosen) - set(scenarios.SCENARIOS)):
