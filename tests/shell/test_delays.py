@@ -251,6 +251,20 @@ def test_what_failed_is_tried_at_once_when_what_it_failed_by_has_passed() -> Non
     play(scene)
 
 
+def test_of_what_failed_the_most_urgent_is_tried_first() -> None:
+    """It does not matter which failed first; what is never urgent comes last."""
+
+    async def scene(agenda: Agenda, _: Clock) -> None:
+        for key in (A, B, C):
+            agenda.failed(key)
+        agenda.retry()
+
+        assert [C, A, B] == await taken(agenda)
+
+    urgent = {A: NOW + 2 * HOUR, C: NOW + HOUR}
+    play(scene, urgent_from=urgent.get)
+
+
 def test_a_failure_that_passes_is_tried_again_before_long() -> None:
     """It does not wait for as long as others do; the more there are, the longer."""
 

@@ -173,6 +173,16 @@ def test_a_turn_is_had_until_it_is_done() -> None:
     assert not pacer.may_start("1", NOW + MINUTE, NOW + SECOND)
 
 
+def test_a_turn_that_is_taken_back_has_to_be_waited_for_again() -> None:
+    """What failed with many others in an outage is paced after it as well."""
+    pacer = waiting(1, 2)
+    pacer.release(NOW + SECOND, per_second=1)
+    pacer.recall()
+
+    assert not pacer.may_start("1", NOW + MINUTE, NOW + SECOND)
+    assert ["1", "2"] == pacer.release(NOW + 3 * SECOND, per_second=2)
+
+
 def test_who_needs_no_turn_any_more_takes_none() -> None:
     """It was renewed meanwhile, say."""
     pacer = waiting(1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -11,14 +12,16 @@ from typing import Any, cast
 from mutualtls.authorities.offers import Offers
 from mutualtls.authorities.reconciler import AuthorityReconciler
 from mutualtls.core.ca.offer import Offer
+from mutualtls.core.pki.issue import CA
 from mutualtls.kube.api import API
 from mutualtls.kube.events import Announcer
 from mutualtls.process.worker import Worker
 from mutualtls.queue.agenda import Agenda
 from mutualtls.queue.trouble import Trouble
+from mutualtls.reconcilers.gather import urgent_from
 from mutualtls.settings import Settings
 from mutualtls.store.store import Store
-from support.builders import HOUR, SECOND, merged
+from support.builders import HOUR, SECOND, as_stored, default_signer, merged
 
 _STEP = SECOND / 100
 
@@ -27,7 +30,7 @@ Begin = Callable[["Memory", Store, Agenda], None]
 
 
 class Memory:
-    """An API server that takes everything, and a clock."""
+    """An API server that takes everything that is not refused, and a clock."""
 
     def __init__(self, now: datetime) -> None:
         self.began = self.now = now
@@ -35,6 +38,8 @@ class Memory:
         """By path."""
         self.writes: list[tuple[datetime, str]] = []
         """When, and the path, Events apart."""
+        self.refuse: Callable[[datetime, str], Exception | None] = lambda _now, _path: None
+        """Tells why the write of a path is refused; None: it is not."""
         self._version = 1_000_000
 
     def clock(self) -> datetime:
@@ -44,13 +49,18 @@ class Memory:
     latest = clock
 
     async def create(self, path: str, body: dict[str, Any], **_: object) -> dict[str, Any]:
-        """Take an Event. Nothing else is to be made."""
-        assert path.endswith("/events"), path
-        return body
+        """Take an Event, or a Secret."""
+        if path.endswith("/events"):
+            return body
+        assert path.endswith("/secrets"), path
+        whole = f"{path}/{body['metadata']['name']}"
+        self._note_write(whole)
+        self.objects[whole] = as_stored(body)
+        return cast("dict[str, Any]", self.objects[whole]["metadata"])
 
     async def patch(self, path: str, patch: dict[str, Any], **_: object) -> dict[str, Any]:
         """Change an object, or its status."""
-        self.writes.append((self.now, path))
+        self._note_write(path)
         self._version += 1
         whole = path.removesuffix("/status")
         changed = merged(self.objects[whole], patch)
@@ -66,6 +76,16 @@ class Memory:
         found = self.objects.get(path)
         return found["metadata"] if found is not None else None
 
+    def _note_write(self, path: str) -> None:
+        """Count a write that is taken.
+
+        Raises:
+            Exception: it is refused.
+        """
+        if (refusal := self.refuse(self.now, path)) is not None:
+            raise refusal
+        self.writes.append((self.now, path))
+
     @property
     def written(self) -> list[str]:
         """List the paths that were written, in order of their names."""
@@ -78,10 +98,15 @@ class Memory:
 
 
 class _Signing:
-    """What authorities that sign offer."""
+    """What authorities that sign offer, and the CA with which all of them sign."""
 
     def __init__(self, offered: Mapping[str, Offer]) -> None:
         self._offered = offered
+
+    async def ca_for(self, name: str, *, not_after: datetime) -> CA:
+        """Hand out the CA."""
+        del name, not_after
+        return default_signer().issuing
 
     def trust(self, name: str) -> Offer | None:
         """Tell what one offers."""
@@ -94,13 +119,29 @@ def _is_busy(agenda: Agenda) -> bool:
     return bool(agenda._at_work) or any(agenda._due.values())  # noqa: SLF001 - nothing else needs to know
 
 
-def worked(begin: Begin, offered: Mapping[str, Offer], *, now: datetime, time: timedelta = 10 * SECOND) -> Memory:
+During = Callable[[Memory, Worker], None]
+"""What is done at each moment."""
+
+
+def worked(
+    begin: Begin,
+    offered: Mapping[str, Offer],
+    *,
+    now: datetime,
+    time: timedelta = 10 * SECOND,
+    during: During = lambda _memory, _worker: None,
+) -> Memory:
     """Have an operator work for a while, and return the memory as it left it."""
     memory = Memory(now)
 
     async def run() -> None:
-        agenda = Agenda(clock=memory.clock, first_retry=SECOND, last_retry=HOUR)
         store, of = Store(), cast("API", memory)
+        agenda = Agenda(
+            clock=memory.clock,
+            first_retry=SECOND,
+            last_retry=HOUR,
+            urgent_from=functools.partial(urgent_from, store),
+        )
         working = Worker(
             of,
             store,
@@ -116,6 +157,7 @@ def worked(begin: Begin, offered: Mapping[str, Offer], *, now: datetime, time: t
         worker = asyncio.create_task(working.work())
         for step in range(time // _STEP):
             memory.now = now + step * _STEP
+            during(memory, working)
             while _is_busy(agenda):
                 assert not worker.done()
                 await asyncio.sleep(0)

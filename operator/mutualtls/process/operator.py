@@ -194,7 +194,7 @@ class _Operator:
             transport.on_refused = self._count_refused
             transport.requests = api.transport.requests
         api.transport.clocks.on_skew = self._wakes.authorities
-        api.transport.outage.on_end = self._agenda.retry
+        api.transport.outage.on_end = self._worker.retry
         api.versions.begin_again()
         api.versions.on_return = self._end_outlived
 
@@ -264,7 +264,7 @@ class _Operator:
 
     def _regain(self) -> None:
         if self._health.lacks is not None:
-            self._agenda.retry()
+            self._worker.retry()
         self._health.lacks = None
 
     def _wake_all(self, authority: str) -> None:

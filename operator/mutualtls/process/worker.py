@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from mutualtls.authorities.offers import Offers
 from mutualtls.authorities.reconciler import AuthorityReconciler
 from mutualtls.core.errors import AuthorityError, ClusterError, UnreadableError
-from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.kube.api import API
 from mutualtls.kube.events import Announcer
 from mutualtls.queue.agenda import SWEEP, Agenda, Key, Kind, Priority
@@ -111,17 +110,17 @@ class Worker:
 
     def on_offer_changed(self, authority: str) -> None:
         """Have all looked at that depends on what an authority offers: first the identities whose leaves end first."""
-        for key in sorted(self._store.identities.of_authority(authority), key=self._recorded_end):
+        for key in self._store.identities.soonest_end_first(self._store.identities.of_authority(authority)):
             self._agenda.put(Key.identity(key), priority=Priority.REISSUE)
         for namespace in self._bundles.behind(authority):
             self._agenda.put(Key.bundle(authority, namespace))
 
-    def _recorded_end(self, key: ObjectKey) -> str:
-        """Tell the end of an identity's leaf by its status; "", which is before all others, where it has none."""
-        known = self._store.identities.get(key)
-        return known.status.certificate.not_after if known and known.status.certificate else ""
-
     # After a failure
+
+    def retry(self) -> None:
+        """Have all tried now that failed, as what they failed by has passed: at the pace that is set for many."""
+        self.limits.recall()
+        self._agenda.retry()
 
     def _failed(self, key: Key, error: Exception) -> dict[str, str | float]:
         """Have a key tried again, at the latest when its files end. Return what the log says of it."""

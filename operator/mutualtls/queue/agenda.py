@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -109,6 +109,7 @@ _LEAST_STALE = 64
 """With so many tuples more than twice as many as there are entries, those of entries that have moved are thrown out."""
 
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _LONGEST_IN_OUTAGE = timedelta(seconds=30)
 _BETWEEN_TRIES = timedelta(seconds=0.1)
 
@@ -212,9 +213,9 @@ class Agenda:
         return delay
 
     def retry(self) -> None:
-        """Have all keys tried now that failed: what they failed by has passed."""
+        """Have all keys tried now that failed, first what is urgent soonest: what they failed by has passed."""
         now = self._clock()
-        for key in tuple(self._failures):
+        for key in sorted(self._failures, key=lambda key: self._urgent_from(key) or _NEVER):
             entry = self._entries.get(key)
             if entry is not None:
                 self.put(key, priority=entry.priority, at=now)

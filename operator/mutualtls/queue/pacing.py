@@ -89,6 +89,10 @@ class ReissuePacer(Generic[K]):
         self._released.discard(key)
         self._waiting.pop(key, None)
 
+    def recall(self) -> None:
+        """Take back what was released and is not done: it waits again when it asks."""
+        self._released.clear()
+
     def release(self, now: datetime, *, per_second: int) -> list[K]:
         """Release as many keys as are due since the last time; no more than a second's, however long ago that was."""
         if not self._waiting:
@@ -141,6 +145,11 @@ class ReissuePacers:
         """Take in that a key needs no re-issue from an authority, or is about to have it."""
         if (pacer := self._pacers.get(authority)) is not None:
             pacer.done(key)
+
+    def recall(self) -> None:
+        """Take back what was released and is not done, whatever authority it waits for."""
+        for pacer in self._pacers.values():
+            pacer.recall()
 
     def forget(self, key: ObjectKey) -> None:
         """Forget an identity that is gone."""

@@ -7,13 +7,12 @@ Level-triggered: it is given a key, never what happened. Decisions are made in `
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from mutualtls.authorities.offers import Offers
 from mutualtls.core.api.identity import Identity
 from mutualtls.core.errors import ClusterError, OutdatedError, SpecError, UnreadableError
-from mutualtls.core.leaf import desired, plan
+from mutualtls.core.leaf import desired, plan, waiting
 from mutualtls.core.leaf.desired import Wanted
 from mutualtls.core.leaf.observed import Action, Intervals, Observed, Seen
 from mutualtls.core.leaf.plan import Decision
@@ -173,7 +172,7 @@ class IdentityReconciler:
         decision = plan.decide(o)
         if self.limits.may_start(o, decision):
             return o, decision
-        o = replace(o, postponed=frozenset({decision.reason}))
+        o = waiting.meanwhile(o)
         return o, plan.decide(o)
 
     async def _act(self, seen: Seen, decision: Decision, look: Look) -> ClusterError | None:

@@ -102,14 +102,17 @@ class Limits:
     # The pace of re-issues
 
     def may_start(self, o: Observed, decision: Decision) -> bool:
-        """Tell whether an identity may be re-issued now. One of many waits until it is released."""
+        """Tell whether an identity may be re-issued now. One of many waits until it is released, or urgent."""
         authority, key = o.trust.name, o.identity.key
-        if o.trust.pace is None or not plan.is_one_of_many(o, decision):
+        if o.trust.pace is None or not waiting.takes_turns(o, decision):
             self._pacers.done(authority, key)
             return True
         if self._pacers.may_start(authority, key, end=o.facts.not_after, now=o.now):
             return True
-        self._agenda.put(Key.pace(authority), at=o.now + pacing.between_releases(o.trust.pace))
+        next_release = o.now + pacing.between_releases(o.trust.pace)
+        self._agenda.put(Key.pace(authority), priority=Priority.RENEWAL, at=next_release)
+        if (urgent := waiting.kept_back_until(o)) is not None:
+            self._agenda.put(Key.identity(key), priority=Priority.RENEWAL, at=urgent)
         return False
 
     def release(self, authority: str, trust: Offer | None) -> datetime | None:
@@ -118,8 +121,13 @@ class Limits:
             return None  # all were woken when that changed
         released, next_check = self._pacers.release(authority, self._clock(), per_second=trust.pace)
         for key in released:
-            self._agenda.put(Key.identity(key), priority=Priority.REISSUE)
+            # With the releases in one line: what is more urgent holds up both, and nothing that was released piles up.
+            self._agenda.put(Key.identity(key), priority=Priority.RENEWAL)
         return next_check
+
+    def recall(self) -> None:
+        """Have all wait for their turn again that were released and failed: what they failed by has passed for all."""
+        self._pacers.recall()
 
     # What is remembered
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -47,6 +48,14 @@ class Identities(Resources[ObjectKey, Identity]):
     def of_authority(self, name: str) -> tuple[ObjectKey, ...]:
         """Keys of the identities that name an authority."""
         return tuple(self._by_authority.get(name, ()))
+
+    def soonest_end_first(self, keys: Iterable[ObjectKey]) -> list[ObjectKey]:
+        """Sort keys by the end of the certificate that the status records; first those without one."""
+        return sorted(keys, key=self._recorded_end)
+
+    def _recorded_end(self, key: ObjectKey) -> str:
+        known = self.get(key)
+        return known.status.certificate.not_after if known and known.status.certificate else ""
 
     def of_namespace(self, name: str) -> tuple[ObjectKey, ...]:
         """Keys of the identities in a namespace."""

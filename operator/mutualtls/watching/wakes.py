@@ -19,10 +19,13 @@ class Wakes:
         self._has_begun = False
 
     def begin(self) -> None:
-        """Have everything looked at, and from now on whatever changes: this operator leads."""
+        """Have everything looked at, and from now on whatever changes: this operator leads.
+
+        Identities come soonest end first, as what was due while no operator led is made at once where it is urgent.
+        """
         self._has_begun = True
         self.authorities()
-        for key in self._store.identities:
+        for key in self._store.identities.soonest_end_first(self._store.identities):
             self.identity(key)
         for namespace in ("", *self._store.namespaces):
             self._copies(namespace)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from mutualtls.core.leaf.plan import Decision
 from mutualtls.core.leaf.waiting import SlowWork
 from mutualtls.core.reasons import Reason
 from support.builders import HOUR, NOW, an_identity, decide, observed, settled
+from support.changes import replaced, suspended
 
 RSA = {"algorithm": "RSA"}
 STORES = {"pkcs12": {"passwordSecretRef": {"name": "password"}}}
@@ -138,3 +139,46 @@ def test_an_identity_goes_first_without_files_or_when_they_end_before_long(
 ) -> None:
     """It does from two thirds of the time between the due renewal and the end on."""
     assert expected == waiting.urgent_from(status)
+
+
+def overdue(**by: float) -> Observed:
+    """An identity whose renewal is late, by so many minutes or hours, and whose status tells when it was due."""
+    o = told(settled(), decide(settled()))
+    return replace(o, now=o.renewal_time + timedelta(**by))
+
+
+def renewing_earlier(o: Observed) -> Observed:
+    """Have somebody have asked for another time of renewal."""
+    return replace(o, wanted=replace(o.wanted, renew_before=o.wanted.renew_before + 5 * HOUR))
+
+
+@pytest.mark.parametrize(
+    ("o", "expected"),
+    [
+        pytest.param(overdue(), False, id="in time"),
+        pytest.param(overdue(seconds=59), False, id="a little late"),
+        pytest.param(overdue(minutes=1), True, id="late"),
+        pytest.param(overdue(hours=5), True, id="hours late"),
+        pytest.param(overdue(hours=6), False, id="urgent"),
+        pytest.param(overdue(hours=10), False, id="ended"),
+        pytest.param(renewing_earlier(overdue(hours=-1)), False, id="asked for"),
+        pytest.param(replace(overdue(hours=1), identity=an_identity()), False, id="not recorded"),
+        pytest.param(told(overdue(hours=1), REFUSED), False, id="refused"),
+        pytest.param(suspended(overdue(hours=1)), False, id="suspended"),
+        pytest.param(replaced(overdue(hours=-10)), True, id="its CA was replaced"),
+    ],
+)
+def test_a_renewal_takes_turns_where_it_is_late_and_not_urgent(o: Observed, *, expected: bool) -> None:
+    """Many are late together; in time they come one by one."""
+    assert expected is waiting.takes_turns(o, decide(o))
+
+
+def test_a_late_renewal_that_waits_is_made_when_it_is_urgent() -> None:
+    """Meanwhile nothing makes a leaf, though its CA was replaced as well."""
+    o = replaced(overdue(hours=1))
+    until = waiting.kept_back_until(o)
+
+    assert until is not None
+    assert times.pressing(o.renewal_time, o.facts.not_after) == until
+    assert Action.NOTHING is decide(waiting.meanwhile(o)).action
+    assert Reason.RENEWAL_DUE is decide(waiting.meanwhile(replace(o, now=until))).reason

@@ -194,7 +194,8 @@ class RotationSpec(Resource, frozen=True, kw_only=True):
     pace: Annotated[
         int,
         schema.field(
-            "How many certificates per second are reissued because their CA was replaced. Defaults to 50.",
+            "How many certificates per second are reissued because their CA was replaced, or are renewed after an "
+            "outage. Defaults to 50.",
             minimum=1,
             maximum=1000,
         ),

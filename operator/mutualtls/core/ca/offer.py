@@ -68,7 +68,7 @@ class Offer:
     nothing be published, and nothing removed."""
     suspended: bool
     pace: int | None
-    """How many leaves a second are made anew because their CA was replaced; None: as many as can be."""
+    """How many leaves a second are made that many need at once; None: as many as can be."""
     signing: CAInUse | None
     """The CA that signs; None while there is none, for the reason below."""
     why_not: Refusal | None

@@ -41,9 +41,9 @@ MAKES_A_LEAF = frozenset({Action.ISSUE, Action.REPLACE})
 _UNASKED = frozenset({Reason.RENEWAL_DUE, Reason.EXPIRED, Reason.ISSUER_REPLACED, Reason.BUNDLE_OUTDATED})
 """What is due by the clock or by the authority, whatever was asked for."""
 _ASKED_BESIDE_THE_SPEC = frozenset({Reason.REISSUE_ORDERED, Reason.FORMATS_CHANGED, Reason.PASSWORD_MISSING})
-_PENDING = frozenset({Reason.THROTTLED, Reason.SECRET_NOT_WRITABLE})
+PENDING = frozenset({Reason.THROTTLED, Reason.SECRET_NOT_WRITABLE})
 """What a status says while the spec that it is about has not been brought about."""
-_OF_MANY = frozenset({Reason.ISSUER_REPLACED, Reason.NAMES_CHANGED, Reason.DURATION_CHANGED})
+OF_MANY = frozenset({Reason.ISSUER_REPLACED, Reason.NAMES_CHANGED, Reason.DURATION_CHANGED})
 """Why the leaves of all identities of an authority may have to be made anew at once."""
 _STILL_GOOD = frozenset(
     {
@@ -119,11 +119,11 @@ def is_one_of_many(o: Observed, decision: Decision) -> bool:
 
     Its own spec has not then, and the leaf is the one that the status records: nobody put it there.
     """
-    if decision.action not in MAKES_A_LEAF or decision.reason not in _OF_MANY:
+    if decision.action not in MAKES_A_LEAF or decision.reason not in OF_MANY:
         return False
     said = o.identity.status
     is_recorded = said.certificate is not None and said.certificate.fingerprint == o.facts.fingerprint
-    is_as_before = said.observed_generation == o.identity.generation and is_recorded and _reason(said) not in _PENDING
+    is_as_before = said.observed_generation == o.identity.generation and is_recorded and _reason(said) not in PENDING
     return decision.reason is Reason.ISSUER_REPLACED or is_as_before
 
 

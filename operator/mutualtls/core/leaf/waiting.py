@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from mutualtls.core import times
@@ -15,6 +15,9 @@ from mutualtls.core.leaf.plan import Decision
 from mutualtls.core.reasons import Reason
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+_LATE = timedelta(minutes=1)
+"""A renewal that is late by so much was kept from being made, and with it many others, as in an outage."""
 
 
 class SlowWork(StrEnum):
@@ -40,6 +43,37 @@ def postponed(seen: Seen, decision: Decision) -> Observed | None:
     if not isinstance(seen, Observed) or not seen.has_facts or decision.reason in seen.postponed:
         return None
     return replace(seen, postponed=seen.postponed | {decision.reason})
+
+
+def takes_turns(o: Observed, decision: Decision) -> bool:
+    """Tell whether a leaf is one of many that are made at the pace of their authority.
+
+    These are those that the authority has made necessary, and renewals that are late and not urgent. A renewal in time
+    never waits: their jitter spreads them.
+    """
+    if decision.reason is Reason.RENEWAL_DUE and decision.action in plan.MAKES_A_LEAF:
+        return kept_back_until(o) is not None
+    return plan.is_one_of_many(o, decision)
+
+
+def meanwhile(o: Observed) -> Observed:
+    """Leave out every reason to make a leaf that has to wait for its turn, so that all else can be decided."""
+    late = {Reason.RENEWAL_DUE} if kept_back_until(o) is not None else set()
+    return replace(o, postponed=plan.OF_MANY | late)
+
+
+def kept_back_until(o: Observed) -> datetime | None:
+    """Tell until when a late renewal waits for its turn at most, which is until it is urgent. None: it does not wait.
+
+    It was due by the time that the status tells: whoever changes `renewBefore` asks for a renewal now. One that is
+    refused is tried as before: while it waited, its status would say that all is well.
+    """
+    said, due = o.identity.status, o.renewal_time
+    until = times.pressing(due, o.facts.not_after)
+    if not due + _LATE <= o.now < until or (said.ready is not None and said.ready.reason in plan.PENDING):
+        return None
+    is_told = o.is_recorded and said.certificate is not None and said.certificate.renewal_time == times.rfc3339(due)
+    return until if is_told else None
 
 
 def is_worth_telling(identity: Identity, seen: Seen | None) -> bool:
