@@ -1,5 +1,5 @@
 """`python -m mutualtls` is the command `mutualtls`."""
 
-from mutualtls.cli.main import app
+from mutualtls.cli.main import main
 
-app(prog_name="mutualtls")
+main()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from cryptography import x509
-from typer.testing import CliRunner
 
 from mutualtls.cli import impact
 from mutualtls.cli.impact import Present
-from mutualtls.cli.main import app
 from mutualtls.core.api import authority as authorities
 from mutualtls.core.api import identity
 from mutualtls.core.ca import offer as trusts
@@ -22,6 +21,7 @@ from mutualtls.core.names.names import Names
 from mutualtls.core.pki import certificates
 from support import builders, strangers
 from support.builders import identity_body
+from support.command import Terminal, run
 
 GREEN, YELLOW, RED = "\x1b[32m", "\x1b[33m", "\x1b[31m"
 BARE = {"uid": "", "generation": 1, "resourceVersion": "1"}
@@ -47,14 +47,14 @@ def a_namespace(**labels: str) -> dict[str, Any]:
 def check(*manifests: object, code: int, color: bool = False) -> list[str]:
     """Judge manifests of namespace `shop`, and return the lines that are printed."""
     text = yaml.safe_dump_all(manifests)
-    done = CliRunner().invoke(app, ["check", "--namespace=shop", "-"], input=text, color=color)
+    done = run("check", "--namespace=shop", "-", given=text, screen=Terminal() if color else io.StringIO())
     assert code == done.exit_code, done.output
     return done.output.splitlines()
 
 
 def test_the_examples_would_be_issued() -> None:
     """A folder is read whole."""
-    done = CliRunner().invoke(app, ["check", str(EXAMPLES)])
+    done = run("check", str(EXAMPLES))
 
     assert done.exit_code == 0
     assert "identity orders/orders: would be issued by authority default" in done.output
@@ -67,8 +67,8 @@ PERMITS = EXAMPLES / "permits"
 @pytest.mark.parametrize("file", sorted(path.name for path in PERMITS.glob("*.yaml")))
 def test_the_permits_of_the_documentation_do_what_it_says(file: str) -> None:
     """Each issues its own identities, and refuses the one beside it."""
-    alone = CliRunner().invoke(app, ["check", str(PERMITS / file)])
-    both = CliRunner().invoke(app, ["check", str(PERMITS / file), str(PERMITS / "refused" / file)])
+    alone = run("check", str(PERMITS / file))
+    both = run("check", str(PERMITS / file), str(PERMITS / "refused" / file))
 
     assert (0, 1) == (alone.exit_code, both.exit_code)
     assert "refused" not in alone.output
@@ -257,8 +257,8 @@ def test_folders_within_folders_are_skipped_aloud(tmp_path: Path) -> None:
     inner.mkdir(parents=True)
     (tmp_path / "authority.yaml").write_text(yaml.safe_dump(an_authority()))
     (inner / "identity.yaml").write_text(yaml.safe_dump(an_identity()))
-    flat = CliRunner().invoke(app, ["check", str(tmp_path)])
-    whole = CliRunner().invoke(app, ["check", "--recursive", str(tmp_path)])
+    flat = run("check", str(tmp_path))
+    whole = run("check", "--recursive", str(tmp_path))
 
     assert f"skipped 1 folders in {tmp_path} (use --recursive): team" in flat.output
     assert "identity" not in flat.output
@@ -325,7 +325,7 @@ def test_lists_are_read() -> None:
 )
 def test_what_cannot_be_judged_is_told(text: str, said: str) -> None:
     """The exit status differs from that of a refusal."""
-    done = CliRunner().invoke(app, ["check", "-"], input=text)
+    done = run("check", "-", given=text)
 
     assert done.exit_code == 2
     assert said in done.output
@@ -333,7 +333,7 @@ def test_what_cannot_be_judged_is_told(text: str, said: str) -> None:
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     """The message names the file."""
-    done = CliRunner().invoke(app, ["check", str(tmp_path / "absent.yaml")])
+    done = run("check", str(tmp_path / "absent.yaml"))
 
     assert done.exit_code == 2
     assert "absent.yaml: No such file or directory" in done.output

@@ -9,7 +9,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mutualtls.cli.main import app
+from mutualtls.cli.main import main
 from mutualtls.process import operator
 
 OFF = "CLOCK_OFF"
@@ -23,4 +23,4 @@ def now() -> datetime:
 
 if __name__ == "__main__":
     operator.utc_now = now
-    app(prog_name="mutualtls")
+    main()
