@@ -11,9 +11,8 @@ from mutualtls.core.api import identity
 from mutualtls.core.api.identity import Identity
 from mutualtls.core.api.identity_status import IdentityStatus
 from mutualtls.core.model.object_key import ObjectKey
+from mutualtls.store.index import Index
 from mutualtls.store.versioned import Resources
-
-_Index = dict[str | ObjectKey, set[ObjectKey]]
 
 
 class Identities(Resources[ObjectKey, Identity]):
@@ -21,10 +20,11 @@ class Identities(Resources[ObjectKey, Identity]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._by_authority: _Index = {}
-        self._by_namespace: _Index = {}
-        self._by_secret: _Index = {}
-        self._by_password: _Index = {}
+        self._by_authority: Index = Index()
+        self._by_namespace: Index = Index()
+        self._by_secret: Index = Index()
+        """Of those alone whose Secret has another name than by default."""
+        self._by_password: Index = Index()
 
     def note(self, body: dict[str, Any]) -> Identity | None:
         """Take in an identity. None: nothing changed that it is worked on for, as when it is known at this version."""
@@ -47,7 +47,7 @@ class Identities(Resources[ObjectKey, Identity]):
 
     def of_authority(self, name: str) -> tuple[ObjectKey, ...]:
         """Keys of the identities that name an authority."""
-        return tuple(self._by_authority.get(name, ()))
+        return self._by_authority.of(name)
 
     def soonest_end_first(self, keys: Iterable[ObjectKey]) -> list[ObjectKey]:
         """Sort keys by the end of the certificate that the status records; first those without one."""
@@ -59,44 +59,57 @@ class Identities(Resources[ObjectKey, Identity]):
 
     def of_namespace(self, name: str) -> tuple[ObjectKey, ...]:
         """Keys of the identities in a namespace."""
-        return tuple(self._by_namespace.get(name, ()))
+        return self._by_namespace.of(name)
 
     def count_in_namespace(self, name: str) -> int:
         """Count the identities in a namespace."""
-        return len(self._by_namespace.get(name, ()))
+        return self._by_namespace.count(name)
 
     def of_secret(self, key: ObjectKey) -> tuple[ObjectKey, ...]:
         """Keys of the identities whose files belong into a Secret: one, or several that contend for it."""
-        return tuple(self._by_secret.get(key, ()))
+        default = self._of_secret_by_default(key)
+        named = self._by_secret.of(key)
+        return named if default is None else (default, *named)
 
     def of_password(self, key: ObjectKey) -> tuple[ObjectKey, ...]:
         """Keys of the identities that name a Secret as the password of their stores."""
-        return tuple(self._by_password.get(key, ()))
+        return self._by_password.of(key)
 
     def is_named(self, secret_key: ObjectKey) -> bool:
         """Whether any of them names a Secret, for its files or its password."""
-        return secret_key in self._by_secret or secret_key in self._by_password
+        is_default = self._of_secret_by_default(secret_key) is not None
+        return is_default or secret_key in self._by_secret or secret_key in self._by_password
 
     def hold(self, key: ObjectKey, new: Identity | None) -> None:
         """Hold an identity where it is to be found. A status may move it, too: one whose spec cannot be read."""
         old = self.get(key)
-        for index, name in self._places(old) if old is not None else ():
-            index[name].discard(key)
-            if not index[name]:
-                del index[name]
         super().hold(key, new)
-        for index, name in self._places(new) if new is not None else ():
-            index.setdefault(name, set()).add(key)
+        before, now = (self._places(one) if one is not None else [] for one in (old, new))
+        if before == now:
+            return
+        for index, name in before:
+            index.discard(name, key)
+        for index, name in now:
+            index.add(name, key)
 
-    def _places(self, of: Identity) -> list[tuple[_Index, str | ObjectKey]]:
+    def _of_secret_by_default(self, secret: ObjectKey) -> ObjectKey | None:
+        """Find the identity whose name, by default, is that of a Secret, and that asks for that Secret."""
+        key = identity.key_by_default(secret)
+        of = self.get(key) if key is not None else None
+        return key if of is not None and secret_key(of) == secret else None
+
+    def _places(self, of: Identity) -> list[tuple[Index, str | ObjectKey]]:
         """List in which index, and there under which name, an identity is to be found."""
-        found: list[tuple[_Index, str | ObjectKey]] = [
+        found: list[tuple[Index, str | ObjectKey]] = [
             (self._by_authority, of.authority),
             (self._by_namespace, of.namespace),
-            (self._by_secret, secret_key(of)),
         ]
-        password = password_key(of)
-        return [*found, (self._by_password, password)] if password is not None else found
+        secret, password = secret_key(of), password_key(of)
+        if identity.key_by_default(secret) != of.key:
+            found.append((self._by_secret, secret))
+        if password is not None:
+            found.append((self._by_password, password))
+        return found
 
 
 def secret_key(of: Identity) -> ObjectKey:

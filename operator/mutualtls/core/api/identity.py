@@ -51,6 +51,9 @@ class Asked:
     renew_before: timedelta | None = None
 
 
+_DEFAULT_SECRET = "-mtls"
+"""What the name of a Secret has after that of the identity, where no other name is asked for."""
+
 _NOTHING_FURTHER = Asked()
 """What an empty spec asks for, once in memory for all identities that have one."""
 
@@ -92,7 +95,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def secret_name(self) -> str:
         """Name of the Secret that is asked for; where the spec cannot be read, of the one that the status records."""
         recorded = self.status.secret_name if self.faults else None
-        return recorded or self.spec.secret.name or f"{self.name}-mtls"
+        return recorded or self.spec.secret.name or f"{self.name}{_DEFAULT_SECRET}"
 
     def counting(self, good: IdentitySpec) -> Identity:
         """Have another spec count, which can be read, as that of now cannot."""
@@ -101,6 +104,12 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def is_as_in(self, metadata: Mapping[str, Any]) -> bool:
         """Whether metadata of a later version show it unchanged, but for its status."""
         return (self.generation, self.reissue, self.is_deleting) == parse_metadata(metadata)
+
+
+def key_by_default(secret_key: ObjectKey) -> ObjectKey | None:
+    """Key of the only identity that has a Secret without naming it, if there is such an identity; else None."""
+    name = secret_key.name.removesuffix(_DEFAULT_SECRET)
+    return ObjectKey(secret_key.namespace, name) if name != secret_key.name else None
 
 
 def parse(body: dict[str, Any]) -> Identity:
