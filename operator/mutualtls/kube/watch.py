@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mutualtls.core.errors import ClusterError, NotFoundError, UnreadableError
+from mutualtls.core.model import shared
 from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.kube.api import API
 from mutualtls.kube.unread import Unread
@@ -26,7 +27,7 @@ _RETRY_S = 1.0
 
 def key_of(metadata: Mapping[str, Any]) -> ObjectKey:
     """Tell the key of an object."""
-    return ObjectKey(metadata.get("namespace", ""), metadata["name"])
+    return ObjectKey(shared.first(metadata.get("namespace", "")), metadata["name"])
 
 
 class Note(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -18,8 +18,10 @@ from mutualtls.store.versioned import Resources
 class Identities(Resources[ObjectKey, Identity]):
     """Identities by key. Each is in an index for everything that it depends on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, held: Callable[[ObjectKey], None] = lambda _: None) -> None:
+        """`held` is called with the key of the Secret of each identity that is taken in."""
         super().__init__()
+        self._held = held
         self._by_authority: Index = Index()
         self._by_namespace: Index = Index()
         self._by_secret: Index = Index()
@@ -84,6 +86,12 @@ class Identities(Resources[ObjectKey, Identity]):
         """Hold an identity where it is to be found. A status may move it, too: one whose spec cannot be read."""
         old = self.get(key)
         super().hold(key, new)
+        self._place(key, old, new)
+        if new is not None:
+            self._held(secret_key(new))
+
+    def _place(self, key: ObjectKey, old: Identity | None, new: Identity | None) -> None:
+        """Have the indexes say where an identity is to be found."""
         before, now = (self._places(one) if one is not None else [] for one in (old, new))
         if before == now:
             return

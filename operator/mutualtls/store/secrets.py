@@ -46,10 +46,13 @@ class SecretRecord:
 class Secrets(VersionedCache[ObjectKey, SecretRecord]):
     """Records of Secrets by key."""
 
-    def __init__(self, *, sweep: timedelta, remembers: Callable[[ObjectKey], bool]) -> None:
-        """Each Secret's turn to be read comes once a `sweep`."""
+    def __init__(
+        self, *, sweep: timedelta, remembers: Callable[[ObjectKey], bool], held: Callable[[ObjectKey], None]
+    ) -> None:
+        """Each Secret's turn to be read comes once a `sweep`. `held` is called with the key of each that changed."""
         super().__init__(remembers=remembers)
         self._sweep = sweep
+        self._held = held
         self._weights: Counter[str] = Counter()
         self._expected: dict[ObjectKey, Facts] = {}
         """Files whose writing is under way."""
@@ -126,6 +129,7 @@ class Secrets(VersionedCache[ObjectKey, SecretRecord]):
     def hold(self, key: ObjectKey, new: SecretRecord | None) -> None:
         """Hold a record, of which no more is kept than the namespace has room for."""
         super().hold(key, self._weighed(key, new))
+        self._held(key)
 
     def _weighed(self, key: ObjectKey, record: SecretRecord | None) -> SecretRecord | None:
         """Bound what somebody may have written into all Secrets of a namespace, of what is kept of them."""

@@ -12,7 +12,7 @@ from typing import Any
 from mutualtls.core.bundles import publish
 from mutualtls.core.bundles.publish import Places
 from mutualtls.core.ca.rollout import Rollout
-from mutualtls.core.leaf import rollout
+from mutualtls.core.leaf import rollout, secret
 from mutualtls.core.leaf.facts import Facts
 from mutualtls.core.model import labels, namespace
 from mutualtls.core.model.namespace import Namespace
@@ -27,10 +27,10 @@ class Store:
     """Identities, authorities, namespaces, Secrets and copies of bundles."""
 
     def __init__(self, *, sweep: timedelta = timedelta(hours=24)) -> None:
-        self.identities = Identities()
+        self.identities = Identities(held=self._share_texts)
         self.authorities = Authorities()
         self.namespaces: dict[str, Namespace] = {}
-        self.secrets = Secrets(sweep=sweep, remembers=self.identities.is_named)
+        self.secrets = Secrets(sweep=sweep, remembers=self.identities.is_named, held=self._share_texts)
         self.copies = Copies(is_wanted=lambda key: publish.is_name_of_a_copy(key, self.authorities.values()))
         self.serves_trust_bundles = True
         """Whether the API server has ClusterTrustBundles."""
@@ -40,6 +40,12 @@ class Store:
         if kind == labels.IDENTITY_KIND:
             return self.identities.is_known(ObjectKey(namespace, name), resource_version)
         return kind == labels.AUTHORITY_KIND and self.authorities.is_known(name, resource_version)
+
+    def _share_texts(self, key: ObjectKey) -> None:
+        """Keep once in memory what both a Secret and an identity that asks for it say."""
+        record = self.secrets.get(key)
+        for name in self.identities.of_secret(key) if record is not None else ():
+            secret.share_texts(self.identities[name], record.metadata, record.facts)
 
     def drop_identity(self, key: ObjectKey, uid: str) -> None:
         """Forget an identity that is gone, unless another of its name has come since."""

@@ -23,6 +23,7 @@ from mutualtls.core.errors import Fault
 from mutualtls.core.model import labels
 from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.model.resource import convert_status
+from mutualtls.core.model.shared import share
 from mutualtls.core.names import names, uris
 from mutualtls.core.names.names import Subject
 from mutualtls.core.names.policy import Claim
@@ -76,6 +77,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     faults: tuple[Fault, ...] = ()
     """Why the spec cannot be read: what does not fit the model, as when it was stored under an older CRD, and values
     that mean nothing."""
+
+    def __post_init__(self) -> None:
+        share(self, "namespace")
 
     @property
     def key(self) -> ObjectKey:

@@ -10,6 +10,7 @@ import msgspec
 from mutualtls.core.api.algorithms import Algorithm, Encoding, Usage
 from mutualtls.core.model import schema
 from mutualtls.core.model.resource import Resource
+from mutualtls.core.model.shared import share
 
 
 class RotationPolicy(StrEnum):
@@ -381,6 +382,9 @@ class IdentitySpec(Resource, frozen=True, kw_only=True):
             "If true, no key and no certificate is made until it is false again. The CA bundle is still kept current."
         ),
     ] = False
+
+    def __post_init__(self) -> None:
+        share(self, "authority")
 
 
 CEL_ON_SPEC = (_ONE_NAME_AT_LEAST, _ONE_RENEWAL_RULE, _RENEW_WITHIN_LIFE)

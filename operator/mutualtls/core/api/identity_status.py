@@ -8,7 +8,7 @@ from mutualtls.core.api import status
 from mutualtls.core.api.status import CertificateStatus, Condition, OwnedSecretStatus
 from mutualtls.core.model import schema
 from mutualtls.core.model.resource import Resource
-from mutualtls.core.model.shared import share
+from mutualtls.core.model.shared import share, take_over
 
 
 class IdentityStatus(Resource, frozen=True, kw_only=True):
@@ -55,6 +55,9 @@ class IdentityStatus(Resource, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         share(self, "authority", "bundle")
+        ready = self.ready
+        for one in self.secrets:
+            take_over(one, name=self.secret_name, since=ready.last_transition_time if ready is not None else None)
 
     @property
     def ready(self) -> Condition | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +23,7 @@ from mutualtls.core.leaf import facts, passwords, secret_metadata
 from mutualtls.core.leaf.facts import Facts
 from mutualtls.core.model import labels
 from mutualtls.core.model.labels import FILES
+from mutualtls.core.model.shared import share, take_over
 
 
 class Owned(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +34,7 @@ class Owned(msgspec.Struct, frozen=True, kw_only=True):
     data: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretMetadata:
+class SecretMetadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Metadata of one Secret at one version."""
 
     uid: str
@@ -57,6 +56,9 @@ class SecretMetadata:
     """Who but us wrote to it, for telling people."""
     held_by: str | None = None
     """The finalizers that keep it there, though it was deleted; None where it was not."""
+
+    def __post_init__(self) -> None:
+        share(self, "authority", "manager")
 
     def is_of(self, identity: Identity) -> bool:
         """Whether it is of an identity.
@@ -107,6 +109,21 @@ def parse(metadata: Mapping[str, Any]) -> SecretMetadata:
         manager=managed.others(metadata) if is_readable else f"somebody: it cannot be read, {metadata[UNREADABLE]}",
         held_by=managed.held_by(metadata),
     )
+
+
+def share_texts(identity: Identity, metadata: SecretMetadata, files: Facts | None) -> None:
+    """Have what is known of an identity's Secret share the texts that the identity has as well, once in memory."""
+    take_over(metadata, identity_uid=identity.uid, identity_name=identity.name)
+    for one in identity.status.secrets:
+        take_over(metadata, uid=one.uid)
+    recorded = identity.status.certificate
+    if recorded is not None and files is not None:
+        take_over(
+            files,
+            serial_number=recorded.serial_number,
+            fingerprint=recorded.fingerprint,
+            public_key_hash=recorded.public_key_hash,
+        )
 
 
 def names_of(identity: Identity) -> tuple[str, ...]:

@@ -15,9 +15,17 @@ def share(holder: msgspec.Struct, *names: str) -> None:
     for name in names:
         text = getattr(holder, name)
         if text is not None and len(text) <= _LONGEST:
-            msgspec.structs.force_setattr(holder, name, _first(text))
+            msgspec.structs.force_setattr(holder, name, first(text))
+
+
+def take_over(holder: msgspec.Struct, **texts: str | None) -> None:
+    """Have the texts in some fields of a struct, which may be frozen, be the objects given, where they are equal."""
+    for name, text in texts.items():
+        if text is not None and getattr(holder, name) == text:
+            msgspec.structs.force_setattr(holder, name, text)
 
 
 @functools.lru_cache(maxsize=1024)
-def _first(text: str) -> str:
+def first(text: str) -> str:
+    """Return the first text of late that was equal to one."""
     return text
