@@ -148,6 +148,19 @@ def test_what_comes_and_goes_leaves_nothing() -> None:
     play(scene, urgent_from=lambda _: NOW + 20 * HOUR)
 
 
+def test_a_key_that_waits_is_kept_once() -> None:
+    """It has an entry, and one place in the order of what is due later."""
+
+    async def scene(agenda: Agenda, _: Clock) -> None:
+        agenda.put(A)
+        assert [A] == await taken(agenda)
+        agenda.done(A, next_check=NOW + HOUR)
+
+        assert 2 == agenda.held
+
+    play(scene)
+
+
 def test_one_key_that_is_looked_at_again_and_again_leaves_nothing() -> None:
     """Each look puts off the next one."""
 

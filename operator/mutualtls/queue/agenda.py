@@ -250,11 +250,11 @@ class Agenda:
     def _give_back(self, key: Key, at: datetime | None, priority: Priority) -> None:
         if self._at_work.end(key.namespace, key):
             self._wake_one()  # for what was passed over
+        meanwhile = self._entries.get(key)
+        if meanwhile is not None:
+            self._file(key, meanwhile, self._clock())
         if at is not None:
             self.put(key, priority=priority, at=at)
-        entry = self._entries.get(key)
-        if entry is not None:
-            self._file(key, entry, self._clock())
         self._tidy()
 
     def _file(self, key: Key, entry: _Entry, now: datetime) -> None:
