@@ -23,7 +23,7 @@ from mutualtls.core.errors import Fault
 from mutualtls.core.model import labels
 from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.core.model.resource import convert_status
-from mutualtls.core.model.shared import share
+from mutualtls.core.model.shared import share, take_over
 from mutualtls.core.names import names, uris
 from mutualtls.core.names.names import Subject
 from mutualtls.core.names.policy import Claim
@@ -34,8 +34,11 @@ _BESIDE_DIGITS = re.compile(r"[\s:]")
 """What people and programs write between the digits of a serial number."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+_NO_SUBJECT = Subject()
+"""Nearly every spec asks for it: once in memory for all."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a spec asks for, whoever judges it, read once: nobody else reads its texts."""
 
     services: tuple[Claim, ...] | None = None
@@ -47,7 +50,7 @@ class Asked:
     ips: tuple[Claim, ...] = ()
     emails: tuple[Claim, ...] = ()
     uris: tuple[Claim, ...] = ()
-    subject: Subject = field(default_factory=Subject)
+    subject: Subject = _NO_SUBJECT
     duration: timedelta | None = None
     renew_before: timedelta | None = None
 
@@ -120,6 +123,7 @@ def parse(body: dict[str, Any]) -> Identity:
     """Read an identity from JSON of the API server. What of its spec cannot be read becomes `faults`."""
     metadata = body["metadata"]
     spec, misfitting = _typed(body.get("spec"))
+    take_over(spec, service_account_name=metadata["name"])
     asked, meaningless = _read(spec)
     generation, reissue, is_deleting = parse_metadata(metadata)
     return Identity(
@@ -208,7 +212,7 @@ def _numbered(at: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def _subject(spec: SubjectSpec, reader: _Reader) -> Subject:
     if spec == SubjectSpec():
-        return Subject()
+        return _NO_SUBJECT
 
     def each(at: str, texts: Iterable[str], canonical: Callable[[str], str]) -> tuple[str, ...]:
         return tuple(claim.name for claim in reader.each(_numbered(f"subject.{at}", texts), canonical))
