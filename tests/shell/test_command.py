@@ -33,14 +33,32 @@ def test_the_command_says_what_it_takes(arguments: tuple[str, ...], code: int, s
     assert said in done.output
 
 
+def loaded(program: str) -> str:
+    """Have `mutualtls run` import what it runs on, and return what a program says of that."""
+    begun = (
+        "import contextlib, os, sys, mutualtls.cli.main as cli\n"
+        "with contextlib.suppress(SystemExit): cli.main(['run', '--kubeconfig=absent'])\n"
+        "from mutualtls.kube import session\n"
+        "session.block_client_library()\n"
+        "import mutualtls.process.operator\n"
+    )
+    done = subprocess.run([sys.executable, "-c", begun + program], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
 def test_the_operator_does_not_import_what_only_development_needs() -> None:
     """Each import costs memory for as long as the operator runs."""
-    names = ("click", "kubernetes", "pytest", "rich", "typer")
-    program = (
-        "import sys; from mutualtls.kube import session; session.block_client_library(); "
-        "import mutualtls.cli.main, mutualtls.process.operator; "
-        f"print(*(name for name in {names} if sys.modules.get(name)))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    names = ("click", "pydantic", "pytest", "rich", "typer")
 
-    assert "" == done.stdout.strip()
+    assert "" == loaded(f"print(*(name for name in {names} if name in sys.modules))")
+
+
+def test_the_operator_loads_no_public_cas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kubeconfig without a CA counts on them later, so that the variable is as it was."""
+    monkeypatch.setenv("SSL_CERT_FILE", "mine")
+    said = loaded(
+        "import aiohttp.connector as by\n"
+        "print(by._SSL_CONTEXT_VERIFIED.cert_store_stats()['x509'], os.environ['SSL_CERT_FILE'])"
+    )
+
+    assert "0 mine" == said

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -88,8 +89,9 @@ def _command(
 
 def _run(chosen: argparse.Namespace) -> int:
     """Run the operator and end the process, or tell why it cannot run."""
-    from mutualtls import settings  # noqa: PLC0415 - so that --help is quick
-    from mutualtls.kube import session  # noqa: PLC0415 - the same
+    with _without_public_cas():
+        from mutualtls.kube import session  # noqa: PLC0415 - so that --help is quick
+    from mutualtls import settings  # noqa: PLC0415 - the same
     from mutualtls.process import telemetry  # noqa: PLC0415 - the same
 
     log_format = telemetry.LogFormat(chosen.log_format)
@@ -106,6 +108,27 @@ def _run(chosen: argparse.Namespace) -> int:
         _run_by(settings.from_environment(environment))
     except (ValueError, session.LoginError) as error:
         return _failed(str(error))
+
+
+@contextlib.contextmanager
+def _without_public_cas() -> Iterator[None]:
+    """Have what is imported meanwhile load none of the CAs that this system trusts.
+
+    aiohttp makes a context for TLS when it is imported, with all of them: 2 MiB, and a tenth of a second. It is never
+    used, as a session of ours has its own, which loads them where a kubeconfig names no CA.
+    """
+    before = os.environ.get(_TRUSTED_CAS)
+    os.environ[_TRUSTED_CAS] = os.devnull
+    try:
+        yield
+    finally:
+        del os.environ[_TRUSTED_CAS]
+        if before is not None:
+            os.environ[_TRUSTED_CAS] = before
+
+
+_TRUSTED_CAS = "SSL_CERT_FILE"
+"""Environment variable of OpenSSL: path of a file with the CAs that are trusted."""
 
 
 def _run_by(chosen: object) -> NoReturn:
