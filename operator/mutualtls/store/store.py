@@ -44,7 +44,9 @@ class Store:
     def _share_texts(self, key: ObjectKey) -> None:
         """Keep once in memory what both a Secret and an identity that asks for it say."""
         record = self.secrets.get(key)
-        for name in self.identities.of_secret(key) if record is not None else ():
+        if record is None:
+            return
+        for name in self.identities.of_secret(key):
             secret.share_texts(self.identities[name], record.metadata, record.facts)
 
     def drop_identity(self, key: ObjectKey, uid: str) -> None:
