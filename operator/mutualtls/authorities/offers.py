@@ -15,7 +15,6 @@ from mutualtls.core.ca import ledger, offer
 from mutualtls.core.ca.ledger import Ledger
 from mutualtls.core.ca.offer import Offer
 from mutualtls.core.errors import AlreadyExistsError, AuthorityError, ClusterError, ConflictError, NotFoundError
-from mutualtls.core.pki import certificates
 from mutualtls.core.pki.issue import CA
 from mutualtls.core.reasons import Reason
 from mutualtls.kube.api import API
@@ -51,7 +50,7 @@ class Offers:
             active = state.ledger.signer if state.ledger else None
             if state.ca is None or state.ledger is None or active is None:
                 raise AuthorityError(Reason.AUTHORITY_NOT_READY, f"authority {name} cannot sign")
-            if certificates.fingerprint(state.ca.certificate) != active.fingerprint:
+            if state.ca.fingerprint != active.fingerprint:
                 # The ledger has moved on, and what was to follow failed: `signsUntil` would be that of another CA.
                 raise AuthorityError(Reason.AUTHORITY_NOT_READY, f"authority {name} has yet to look who signs now")
             if not ledger.covers(active, not_after):

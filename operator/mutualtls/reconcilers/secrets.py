@@ -121,7 +121,7 @@ class SecretWriter:
         before = o.facts if o.has_facts else None
         made = facts.with_times(made, before, now=self._api.latest(), is_first=plan.is_first(o))
         made, further = _further(o, made, key, [leaf, *ca.chain], opened)
-        chain = certificates.to_pem(leaf, *ca.chain)
+        chain = certificates.to_pem(leaf) + ca.chain_pem
         files = render.Files(key=keys.to_pem(key, o.wanted.encoding), chain=chain, ca=o.trust.bundle, further=further)
         return made, files
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 from cryptography import x509
@@ -29,4 +30,10 @@ def merge(pems: Iterable[str]) -> bytes:
 
 def chain_hash(intermediates: Iterable[x509.Certificate]) -> str:
     """Hash the certificates that follow a leaf in tls.crt, in their order."""
+    return _chain_hash(tuple(intermediates))
+
+
+@functools.lru_cache(maxsize=32)
+def _chain_hash(intermediates: tuple[x509.Certificate, ...]) -> str:
+    """Hash a chain. It is kept for a while: the leaves of a CA have the same."""
     return content_hash(b"".join(certificate.fingerprint(hashes.SHA256()) for certificate in intermediates))

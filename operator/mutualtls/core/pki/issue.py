@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -24,9 +24,12 @@ _END_ENTITY = x509.BasicConstraints(ca=False, path_length=None)
 _LONGEST_COMMON_NAME = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CA:
-    """A CA that can sign: its certificate and its private key, which no repr shows."""
+    """A CA that can sign: its certificate and its private key, which no repr shows.
+
+    What every leaf asks of its certificate is worked out once.
+    """
 
     certificate: x509.Certificate
     key: PrivateKey = field(repr=False)
@@ -35,11 +38,21 @@ class CA:
     root: x509.Certificate | None = None
     """Its root, where that has no Secret of its own as its key never enters the cluster. Not read back from Secrets."""
 
-    @property
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of its certificate's DER, lower-case hex."""
+        return self.certificate.fingerprint(hashes.SHA256()).hex()
+
+    @functools.cached_property
     def chain(self) -> tuple[x509.Certificate, ...]:
         """What follows its leaves in tls.crt: itself, unless it is a root, and the intermediates above it."""
         is_root = self.certificate.subject == self.certificate.issuer
         return () if is_root else (self.certificate, *self.intermediates)
+
+    @functools.cached_property
+    def chain_pem(self) -> bytes:
+        """Its chain as PEM, one certificate after the other."""
+        return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in self.chain)
 
     @property
     def validity(self) -> Validity:
