@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from dataclasses import dataclass
@@ -116,11 +117,12 @@ def validity(now: datetime, duration: timedelta, *, within: Validity | None = No
     return Validity(not_before=not_before, not_after=not_after)
 
 
+@functools.lru_cache(maxsize=256)
 def renewal_time(life: Validity, *, duration: timedelta, renew_before: timedelta, uid: str) -> datetime:
     """Tell when a leaf is renewed: `renew_before` its end, earlier by up to a tenth of that, fixed by the uid.
 
     Never before a tenth of the duration has passed, or a long `renew_before` would renew for ever; nor before the leaf
-    itself is valid, when its CA's end has cut it short.
+    itself is valid, when its CA's end has cut it short. It is kept for a while: a look asks for it several times.
     """
     jitter = renew_before / 10 * _fraction(uid)
     due = whole(life.not_after - renew_before - jitter)
