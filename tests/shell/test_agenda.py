@@ -235,9 +235,9 @@ def test_since_when_something_is_due_is_told_while_it_waits_and_while_it_is_work
         assert [NOW - HOUR] == agenda.waiting()[Priority.CHANGE]
         assert A == await agenda.take()
 
-        assert (1, NOW - HOUR, None) == (agenda.at_work, agenda.due_since(A), agenda.due_since(B))
+        assert (1, NOW - HOUR, None) == (len(agenda.at_work), agenda.at_work.due_since(A), agenda.at_work.due_since(B))
         assert not any(agenda.waiting().values())
         agenda.done(A, next_check=None)
-        assert (0, None) == (agenda.at_work, agenda.due_since(A))
+        assert (0, None) == (len(agenda.at_work), agenda.at_work.due_since(A))
 
     play(scene)

@@ -276,6 +276,6 @@ def test_a_failure_that_passes_is_tried_again_before_long() -> None:
             clock.now += delay
 
         assert 2 * SECOND == delay
-        assert 30 * SECOND == agenda.longest_in_outage
+        assert 30 * SECOND == agenda.failures.longest_in_outage
 
     play(scene)

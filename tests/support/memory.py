@@ -116,7 +116,7 @@ class _Signing:
 def _is_busy(agenda: Agenda) -> bool:
     """Tell whether something is due or at work."""
     agenda._ring()  # noqa: SLF001 - what is due by this clock; the loop's own stands still
-    return bool(agenda._at_work) or any(agenda._due.values())  # noqa: SLF001 - nothing else needs to know
+    return bool(agenda.at_work) or any(agenda._due.values())  # noqa: SLF001 - nothing else needs to know
 
 
 During = Callable[[Memory, Worker], None]

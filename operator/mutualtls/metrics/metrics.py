@@ -119,7 +119,7 @@ class Metrics:
         page.put("leader_transitions_total", of.transitions())
         page.put("clock_skew_seconds", of.clocks.skew.total_seconds())
         page.put("workers", self._settings.workers)
-        page.put("workers_busy", of.agenda.at_work)
+        page.put("workers_busy", len(of.agenda.at_work))
         page.put("tracked_entries", of.remembered())
         for resource, heard in sorted(of.heard.items()):
             page.put("watch_last_event_timestamp_seconds", heard.timestamp(), resource)

@@ -125,7 +125,8 @@ class Worker:
     def _failed(self, key: Key, error: Exception) -> dict[str, str | float]:
         """Have a key tried again, at the latest when its files end. Return what the log says of it."""
         is_passing = isinstance(error, ClusterError) and not error.is_lasting
-        delay = self._agenda.failed(key, at_most=self._agenda.longest_in_outage if is_passing else timedelta.max)
+        longest = self._agenda.failures.longest_in_outage if is_passing else timedelta.max
+        delay = self._agenda.failed(key, at_most=longest)
         end = end_of_files(self._store, key.object_key, self._clock()) if key.kind is Kind.IDENTITY else None
         if end is not None:
             self._agenda.put(key, at=end)

@@ -19,6 +19,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from mutualtls.core.model.object_key import ObjectKey
+from mutualtls.queue.failures import Failures
 from mutualtls.queue.rounds import AtWork, Rounds
 
 
@@ -110,8 +111,6 @@ _LEAST_STALE = 64
 
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
-_LONGEST_IN_OUTAGE = timedelta(seconds=30)
-_BETWEEN_TRIES = timedelta(seconds=0.1)
 
 
 @dataclass(slots=True)
@@ -143,16 +142,16 @@ class Agenda:
         most_at_work: int = sys.maxsize,
     ) -> None:
         self._clock = clock
-        self._first_retry = first_retry
-        self._last_retry = last_retry
         self._urgent_from = urgent_from
         self._entries: dict[Key, _Entry] = {}
         self._later: list[tuple[datetime, int, Key]] = []
         """When to look at which entry again: it is due, or cannot wait any longer. Those that moved are left behind."""
         self._due: dict[Priority, Rounds[Key]] = {priority: Rounds() for priority in Priority}
         self._order = itertools.count()
-        self._at_work: AtWork[Key] = AtWork(most_at_work)
-        self._failures: dict[Key, int] = {}
+        self.at_work: AtWork[Key] = AtWork(most_at_work)
+        """To be read alone."""
+        self.failures: Failures[Key] = Failures(first_retry=first_retry, last_retry=last_retry)
+        """The same."""
         self._idle: deque[asyncio.Future[None]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
         self._latest = clock()
@@ -171,7 +170,7 @@ class Agenda:
         if known is not None and (max(known.at, now), known.priority) <= (max(wish.at, now), wish.priority):
             return
         self._entries[key] = wish
-        if key in self._at_work:
+        if key in self.at_work:
             return
         wish.line = known.line if known is not None else None
         self._file(key, wish, now)
@@ -181,8 +180,8 @@ class Agenda:
         while not self._is_closed:
             self._promote(self._clock())
             for line in self._due.values():
-                if (key := line.take(but_of=self._at_work.full)) is not None:
-                    self._at_work.begin(key.namespace, key, due=self._entries.pop(key).at)
+                if (key := line.take(but_of=self.at_work.full)) is not None:
+                    self.at_work.begin(key.namespace, key, due=self._entries.pop(key).at)
                     return key
             waiter = asyncio.get_running_loop().create_future()
             self._idle.append(waiter)
@@ -191,22 +190,12 @@ class Agenda:
 
     def done(self, key: Key, *, next_check: datetime | None) -> None:
         """Give back a key that was looked at, and say when to look again."""
-        self._failures.pop(key, None)
+        self.failures.forget(key)
         self._give_back(key, next_check, Priority.RENEWAL)
-
-    @property
-    def longest_in_outage(self) -> timedelta:
-        """How long a key waits at most that failed by what passes, so that one of them soon finds that it has passed.
-
-        It is more where so many failed that they would add to the trouble.
-        """
-        return max(_LONGEST_IN_OUTAGE, len(self._failures) * _BETWEEN_TRIES)
 
     def failed(self, key: Key, *, at_most: timedelta = timedelta.max) -> timedelta:
         """Give back a key that could not be finished, and return how long it waits."""
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        delay = min(self._first_retry * (1 << min(failures, 20)), self._last_retry, at_most)
+        delay = self.failures.delay(key, at_most=at_most)
         # What came in meanwhile waits as well, or a key that fails and changes often would never pause.
         waiting = self._entries.pop(key, None)  # in no line, as it is at work
         self._give_back(key, self._clock() + delay, waiting.priority if waiting else Priority.CHANGE)
@@ -215,7 +204,7 @@ class Agenda:
     def retry(self) -> None:
         """Have all keys tried now that failed, first what is urgent soonest: what they failed by has passed."""
         now = self._clock()
-        for key in sorted(self._failures, key=lambda key: self._urgent_from(key) or _NEVER):
+        for key in sorted(self.failures, key=lambda key: self._urgent_from(key) or _NEVER):
             entry = self._entries.get(key)
             if entry is not None:
                 self.put(key, priority=entry.priority, at=now)
@@ -228,15 +217,6 @@ class Agenda:
         while self._idle:
             self._wake_one()
 
-    @property
-    def at_work(self) -> int:
-        """How many keys are worked on."""
-        return len(self._at_work)
-
-    def due_since(self, key: Key) -> datetime | None:
-        """Tell since when a key was due that is worked on; None for another."""
-        return self._at_work.due_since(key)
-
     def waiting(self) -> dict[Priority, list[datetime]]:
         """List since when what waits for a worker is due, by how urgent it is."""
         return {priority: [self._entries[key].at for key in line] for priority, line in self._due.items()}
@@ -245,10 +225,10 @@ class Agenda:
     def held(self) -> int:
         """How many things are kept, of whatever kind."""
         lines = sum(map(len, self._due.values()))
-        return len(self._entries) + len(self._later) + lines + self._at_work.held + len(self._failures)
+        return len(self._entries) + len(self._later) + lines + self.at_work.held + len(self.failures)
 
     def _give_back(self, key: Key, at: datetime | None, priority: Priority) -> None:
-        if self._at_work.end(key.namespace, key):
+        if self.at_work.end(key.namespace, key):
             self._wake_one()  # for what was passed over
         meanwhile = self._entries.get(key)
         if meanwhile is not None:
@@ -296,7 +276,7 @@ class Agenda:
         while self._later and self._later[0][0] <= now:
             _, _, key = heapq.heappop(self._later)
             entry = self._entries.get(key)
-            if entry is not None and entry.at <= now and key not in self._at_work:
+            if entry is not None and entry.at <= now and key not in self.at_work:
                 self._file(key, entry, now)
 
     def _set_alarm(self, now: datetime) -> None:

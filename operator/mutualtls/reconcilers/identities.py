@@ -204,7 +204,7 @@ class IdentityReconciler:
 
     def _due(self, key: ObjectKey) -> datetime | None:
         """Tell since when an identity that is worked on was due."""
-        return self._agenda.due_since(Key.identity(key))
+        return self._agenda.at_work.due_since(Key.identity(key))
 
     # What is remembered
 
