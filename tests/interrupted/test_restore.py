@@ -12,7 +12,7 @@ from devtools.clusters.operators import wait_until
 from support.authority import AnAuthority
 from support.scenes import Scene, prepared
 
-SERVED_S = 60.0
+SERVED_S = 180.0
 
 
 @pytest.fixture

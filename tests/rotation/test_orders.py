@@ -163,4 +163,4 @@ def _wait_held(run: Run) -> None:
         run.authority.annotate("look", str(next(looks)))
         return str(run.authority.condition("Ready").get("reason")) == "ClockSkew"
 
-    wait_until(is_held, "the authority waits for its clock")
+    wait_until(is_held, "the authority waits for its clock", deadline_s=120)
