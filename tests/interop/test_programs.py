@@ -115,5 +115,5 @@ def _refuses(subject: Program, refusal: str, service: Service, ask: Callable[[],
 
     # A server may log it a moment after its client knows.
     with contextlib.suppress(TimeoutExpiredError):
-        wait_until(lambda: re.search(subject.refusals[refusal], said()), refusal, deadline_s=5)
+        wait_until(lambda: re.search(subject.refusals[refusal], said()), refusal, deadline_s=30)
     assert re.search(subject.refusals[refusal], said()), said()

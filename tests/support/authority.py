@@ -55,7 +55,7 @@ class AnAuthority:
 
     def wait_phase(self, phase: str) -> None:
         """Wait until it is in a phase."""
-        wait_until(lambda: self.phase() == phase, f"authority {self.name} is {phase}", deadline_s=60)
+        wait_until(lambda: self.phase() == phase, f"authority {self.name} is {phase}", deadline_s=120)
 
     def awaited(self) -> str:
         """Read what the replacing of its root waits for; empty while nothing is replaced."""

@@ -135,7 +135,7 @@ class Run:
     def approve(self, phase: str) -> None:
         """Let the newest root enter a phase, and wait until it is there, or was."""
         self.authority.order("approve", f"{self.incoming()['fingerprint']}/{phase}")
-        wait_until(lambda: self.authority.phase() in {phase, "Stable"}, f"the phase is {phase}", deadline_s=60)
+        wait_until(lambda: self.authority.phase() in {phase, "Stable"}, f"the phase is {phase}", deadline_s=120)
 
     def roll_back(self) -> None:
         """Order that the newest root goes again."""
@@ -158,7 +158,7 @@ class Run:
         def are_of_it() -> bool:
             return all(one.leaf.issuer == key_id for one in self._counted() if one.leaf is not None)
 
-        wait_until(are_of_it, f"all have a certificate of {issuing}", deadline_s=60)
+        wait_until(are_of_it, f"all have a certificate of {issuing}", deadline_s=120)
 
     def wait_trusted_by(self, root: str, *identities: str) -> None:
         """Wait until the bundles of some identities have a root, such as `root 2`."""
@@ -207,7 +207,7 @@ class Run:
         known = json.loads(body["data"]["ledger.json"])["generations"] if body else []
         return {f"{ca['role']} {ca['number']}": ca["state"] for ca in known}
 
-    def wait_replaced(self, *, root: int = 2, deadline_s: float = 60.0) -> None:
+    def wait_replaced(self, *, root: int = 2, deadline_s: float = 120.0) -> None:
         """Wait until a root and what is under it are alone, and the keys of all others are deleted."""
         alone = {f"root {root}": "Active"}
         wait_until(lambda: alone.items() <= self._roots().items(), f"root {root} signs", deadline_s=deadline_s)
@@ -227,7 +227,7 @@ class Run:
             named = [ca.replace(" ", ".") for ca, state in states if ca.startswith("root") and state != "Gone"]
             return named if named == self._roots_with_key() else []
 
-        wait_until(lambda: len(left()) == 1, "one root is left", deadline_s=60)
+        wait_until(lambda: len(left()) == 1, "one root is left", deadline_s=120)
         return int(left()[0].removeprefix("root."))
 
     def wait_settled(self, *, root: int) -> None:

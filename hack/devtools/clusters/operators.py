@@ -26,7 +26,7 @@ class TimeoutExpiredError(Exception):
     """What was waited for did not come about."""
 
 
-def wait_until(condition: Callable[[], object], what: str, *, deadline_s: float = 30.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, *, deadline_s: float = 60.0) -> None:
     """Wait until a condition holds.
 
     Raises:

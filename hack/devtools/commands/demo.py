@@ -145,7 +145,7 @@ def _show_refusals(cluster: Cluster, server: Path, client: Path, folder: Path) -
             refusals.append(handshakes.why(error))
     with _step(f"A name of {SERVER} is refused to an identity of another namespace", expected="permitted") as refusals:
         cluster.kubectl("apply", "--filename", "-", stdin=_THIEF)
-        cluster.kubectl("wait", "--for=condition=Stalled", "mtls/thief", "--namespace=default", "--timeout=30s")
+        cluster.kubectl("wait", "--for=condition=Stalled", "mtls/thief", "--namespace=default", "--timeout=60s")
         path = '{.status.conditions[?(@.type=="Ready")].message}'
         refusals.append(cluster.kubectl("get", "mtls", "thief", "--namespace=default", f"--output=jsonpath={path}"))
 
