@@ -6,6 +6,7 @@ deleted, one whose bundle is overwritten, one that is deleted; and one of which 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import time
@@ -201,13 +202,16 @@ class Day:
         body, secret = self.world.get("mtls", name), self.world.get("secret", f"{name}-mtls")
         if body is None or secret is None:
             return "has no Secret"
-        if [body["metadata"]["uid"]] != [one["uid"] for one in secret["metadata"]["ownerReferences"]]:
+        if [body["metadata"]["uid"]] != [one["uid"] for one in secret["metadata"].get("ownerReferences", ())]:
             return "does not own its Secret"
         serial = int(body["status"]["certificate"]["serialNumber"], 16)
-        return next(self._wrong_files(name, serial), None)
+        try:
+            return next(self._wrong_files(name, serial, secret), None)
+        except (ValueError, LookupError) as error:  # somebody has just edited them
+            return f"has files that cannot be read: {error!r}"
 
-    def _wrong_files(self, name: str, serial: int) -> Iterator[str]:
-        files = self.world.files(f"{name}-mtls")
+    def _wrong_files(self, name: str, serial: int, secret: dict[str, Any]) -> Iterator[str]:
+        files = {key: base64.b64decode(text) for key, text in secret["data"].items()}
         leaf, *others = x509.load_pem_x509_certificates(files["tls.crt"])
         if serial != leaf.serial_number:
             yield "tells of another certificate"
