@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -236,7 +236,7 @@ class Candidate:
             election.resigned()
         if move in {Move.WAIT, Move.YIELD}:
             return now
-        record = lease.held(self.name, election.record, duration_s=DURATION, now=WALL.replace(second=int(now) % 60))
+        record = lease.held(self.name, election.record, duration_s=DURATION, now=WALL + timedelta(seconds=now))
         others = [end for name, end in server.ends.items() if name != self.name]
         written = server.put(election.lease if move is Move.REPLACE else None, record)
         if written is not None:
@@ -253,7 +253,7 @@ STEPS = st.lists(
         st.sampled_from([0.1, 1.0, 5.0, 14.0, 16.0, 100.0]),  # how much later
         st.sampled_from([0.0, 0.5, 20.0]),  # how long the write is under way
         st.booleans(),  # whether the answer is lost
-        st.sampled_from(["step"] * 8 + ["delete", "release"]),
+        st.sampled_from(["step"] * 8 + ["release"]),
     ),
     max_size=60,
 )
@@ -261,7 +261,10 @@ STEPS = st.lists(
 
 @given(STEPS, st.lists(st.sampled_from([0.0, -1e6, 3600.0]), min_size=3, max_size=3))
 def test_two_never_lead_at_once(steps: list[tuple[int, float, float, bool, str]], offsets: list[float]) -> None:
-    """Whoever is suspended or cut off, whichever answers are lost, whatever clocks say, though the Lease be deleted."""
+    """Whoever is suspended or cut off, whichever answers are lost, whatever clocks say.
+
+    A Lease that is deleted has tests of its own: a process that begins meanwhile cannot know that there was one.
+    """
     server, now = Server(), 1.0
     candidates = [Candidate(f"candidate-{number}", offset) for number, offset in enumerate(offsets)]
     for one in candidates:
@@ -269,12 +272,7 @@ def test_two_never_lead_at_once(steps: list[tuple[int, float, float, bool, str]]
     for who, later, delay, is_lost, what in steps:
         now += later
         one = candidates[who]
-        if what == "delete":
-            server.lease = None
-            server.version += 1
-            for other in candidates:  # each reads every two seconds
-                other.election.saw(None, now=now + other.offset)
-        elif what == "release" and one.election.leads:
+        if what == "release" and one.election.leads:
             if server.put(one.election.lease, lease.released(OTHER, now=WALL)) is not None:
                 server.ends[one.name] = now
             one.is_deposed = True
