@@ -84,7 +84,7 @@ class AuthorityReconciler:
         self._claims = Claims(api, announcer, namespace=namespace)
         self._statuses = Statuses(api, store, announcer, trouble, namespace=namespace, clock=clock)
         identities = KnownIdentities(api, store)
-        self._views = Views(store, self._ca_store, self._inputs, identities)
+        self._views = Views(api, store, self._ca_store, self._inputs, identities)
         self._lost = LostLedgers(api, store, self._ca_store, identities, self._statuses, remembered=remembered)
 
     def remembered(self) -> dict[str, Remembered]:

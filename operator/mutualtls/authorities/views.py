@@ -11,13 +11,15 @@ from mutualtls.authorities.state import AuthorityState
 from mutualtls.core.api.authority import Authority
 from mutualtls.core.ca.ledger import Ledger
 from mutualtls.core.rotation.steps import View
+from mutualtls.kube.api import API
 from mutualtls.store.store import Store
 
 
 class Views:
     """Gathers views, from CA Secrets, from what specs refer to, and from what is known of identities."""
 
-    def __init__(self, store: Store, ca_store: CAStore, inputs: Inputs, identities: KnownIdentities) -> None:
+    def __init__(self, api: API, store: Store, ca_store: CAStore, inputs: Inputs, identities: KnownIdentities) -> None:
+        self._api = api
         self._store = store
         self._ca_store = ca_store
         self._inputs = inputs
@@ -47,7 +49,7 @@ class Views:
             now=now,
             rollout=rollout,
             started=state.started,
-            held_until=state.resumed,
+            held_until=max(filter(None, (state.resumed, self._api.resumed(now))), default=None),
             source=state.source.source,
             source_fault=state.source.fault,
         )

@@ -6,7 +6,7 @@ A fence says before each write whether it may begin, and how long it may take.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -81,6 +81,14 @@ class API:
         From it a write counts that others are given time to read: too late does no harm, too early does.
         """
         return self.transport.clocks.latest()
+
+    def resumed(self, now: datetime) -> datetime | None:
+        """Tell when writes could last begin again, after an API server that was away or a process that was suspended.
+
+        None: they always could.
+        """
+        ago = self._fence.reopened_s if self._fence is not None else None
+        return now - timedelta(seconds=ago) if ago is not None else None
 
     async def get(self, path: str) -> dict[str, Any] | None:
         """Read an object; None if it is not there."""

@@ -30,9 +30,12 @@ class Fence:
         self._least_left_s = least_left_s
         self._clock = clock
         self._end: float | None = None
+        self._reopened: float | None = None
 
     def hold(self, until: float) -> None:
         """Let writes begin: the Lease is held until then."""
+        if self._end is not None and not self.is_open:
+            self._reopened = self._clock()
         self._end = until
 
     def close(self) -> None:
@@ -43,6 +46,11 @@ class Fence:
     def is_open(self) -> bool:
         """Whether a write may begin now."""
         return self._end is not None and self._end - self._clock() >= self._least_left_s
+
+    @property
+    def reopened_s(self) -> float | None:
+        """For how many seconds it has been open since the Lease was last renewed too late; None: it never was."""
+        return self._clock() - self._reopened if self._reopened is not None else None
 
     def seconds(self) -> int:
         """Tell how many seconds a write may take that begins now.

@@ -30,7 +30,7 @@ class View:
     started: datetime | None = None
     """Since when this operator looks at the authority. What it has had no time to try is not excused."""
     held_until: datetime | None = None
-    """When it last could do nothing about it. What could not be done then is not excused for it."""
+    """Until when it last could do nothing about it. What could not be done then is not excused for it."""
     source: Source | None = None
     """What `root.secretRef` brings; None where it is not set, or brings nothing that can be used."""
     source_fault: str = ""
