@@ -18,6 +18,8 @@ from devtools.clusters.operators import Operator, wait_until
 from support import chart
 
 WRITES = frozenset({"create", "update", "patch", "delete"})
+_APART = frozenset({"leases", "selfsubjectaccessreviews"})
+"""Resources whose writes are not counted: those of the Lease, and questions, which are kept nowhere."""
 OPERATORS = frozenset({"operator", chart.ACCOUNT})
 """Users of the operator: with all rights, and with those of the chart."""
 
@@ -153,14 +155,14 @@ class World:
         return Counter((verb, resource) for verb, resource, _ in self.writes() if resource != "events")
 
     def writes(self, *, everywhere: bool = False) -> list[tuple[str, str, str]]:
-        """List verb, resource (with subresource) and name of all writes of the operator, those of its Lease apart.
+        """List verb, resource (with subresource) and name of all writes of the operator, here or `everywhere`.
 
-        They are those in this namespace, or `everywhere`.
+        Those of its Lease are left out, and its questions about its rights.
         """
         return [
             (verb, resource, name)
             for verb, resource, namespace, name in self._requests("" if everywhere else self.namespace)
-            if verb in WRITES and resource != "leases" and (everywhere or namespace == self.namespace)
+            if verb in WRITES and resource not in _APART and (everywhere or namespace == self.namespace)
         ]
 
     def reads(self, secret: str) -> int:
