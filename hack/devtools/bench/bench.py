@@ -63,7 +63,7 @@ def main(  # noqa: PLR0917 - options of a command
     chosen = scenario or list(scenarios.SCENARIOS)
     if unknown := sorted(set(chosen) - set(scenarios.SCENARIOS)):
         raise typer.BadParameter(f"no scenario: {', '.join(unknown)}; there are {', '.join(scenarios.SCENARIOS)}")
-    beside_ours = [contenders.FLOOR, contenders.API_FLOOR]
+    beside_ours = [contenders.FLOOR, contenders.TRACKED_FLOOR, contenders.API_FLOOR]
     if cert_manager is not None:
         if cert_manager_crds is None:
             raise typer.BadParameter("--cert-manager needs --cert-manager-crds")

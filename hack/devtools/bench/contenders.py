@@ -1,4 +1,4 @@
-"""Who is measured: the operator, the two floors, and cert-manager where its binary is named."""
+"""Who is measured: the operator, the floors, and cert-manager where its binary is named."""
 
 from __future__ import annotations
 
@@ -57,4 +57,8 @@ OURS = Contender(
     due_after=_due_after,
 )
 FLOOR = Contender(name="floor", resource=resources.NOTE, running=floors.any_api, spec={})
+TRACKED_FLOOR = Contender(
+    name="tracked floor", resource=resources.NOTE, running=floors.any_api, spec={"authority": "default"}
+)
+"""The same with a field in the spec: of an object made without one the API server does not track who set what."""
 API_FLOOR = Contender(name="our API", resource=resources.IDENTITY, running=floors.our_api, spec={})

@@ -1,4 +1,4 @@
-"""The two floors: what a controller cannot do better than, on any API and on ours.
+"""The floors: what a controller cannot do better than, on any API and on ours.
 
 The first answers each object of an open schema by two small writes. The second answers each identity by the very writes
 of the operator, which it has once seen: those of one identity, with the names of another.
