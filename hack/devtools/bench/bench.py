@@ -31,6 +31,9 @@ def main(  # noqa: PLR0917 - options of a command
     scenario: Annotated[
         list[str] | None, typer.Option(help=f"Measure this alone, of {', '.join(scenarios.SCENARIOS)}; repeatable.")
     ] = None,
+    controller: Annotated[
+        list[str] | None, typer.Option(help="Measure this alone, by its name in the table; repeatable.")
+    ] = None,
     rounds: Annotated[int, typer.Option(help="How often each is measured, in turn; the median is shown.")] = 3,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures of all rounds there.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the medians there, as SVG.")] = None,
@@ -68,7 +71,8 @@ def main(  # noqa: PLR0917 - options of a command
         if cert_manager_crds is None:
             raise typer.BadParameter("--cert-manager needs --cert-manager-crds")
         beside_ours.append(certmanager.contender(cert_manager.resolve(), cert_manager_crds.resolve()))
-    rows = _measure([contenders.OURS, *beside_ours], counts or [500, 2000], names=chosen, rounds=rounds)
+    measured = _chosen([contenders.OURS, *beside_ours], controller)
+    rows = _measure(measured, counts or [500, 2000], names=chosen, rounds=rounds)
     console.print(tables.figures_table(rows))
     console.print()
     console.print(tables.writes_table(rows))
@@ -76,6 +80,18 @@ def main(  # noqa: PLR0917 - options of a command
         picture.write_text(chart.draw(rows, f"hack/bench: medians, rounds: {rounds}"))
     if json_file:
         json_file.write_text(json.dumps(_told(rows), indent=2) + "\n")
+
+
+def _chosen(all_of_them: list[Contender], names: list[str] | None) -> list[Contender]:
+    """Find contenders by their names; without names, all.
+
+    Raises:
+        typer.BadParameter: there is none of that name.
+    """
+    known = {one.name: one for one in all_of_them}
+    if unknown := sorted(set(names or ()) - set(known)):
+        raise typer.BadParameter(f"no controller: {', '.join(unknown)}; there are {', '.join(known)}")
+    return [known[name] for name in names or known]
 
 
 def _attack(scale: float, beside: Path | None) -> None:
