@@ -95,7 +95,7 @@ def _world(cluster: Cluster, operator: Operator) -> Small:
 
 
 def _metric(port: int, name: str) -> float:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         return float(re.findall(rf"^{re.escape(name)} (\S+)$", answer.read().decode(), re.MULTILINE)[0])
 
 

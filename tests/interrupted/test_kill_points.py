@@ -83,7 +83,7 @@ def test_killed_at_a_write_it_ends_the_same(
     scene.proxy.count(world.namespace)
     scene.proxy.hold(number, after=after)
     act(world)
-    assert scene.proxy.held.wait(timeout=30), f"only {len(scene.proxy.writes)} writes came"
+    assert scene.proxy.held.wait(timeout=60), f"only {len(scene.proxy.writes)} writes came"
 
     scene.operator.kill()
     scene.proxy.release()

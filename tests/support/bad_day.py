@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import http.client
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from devtools.clusters.clusters import ClusterError
 from devtools.clusters.operators import TimeoutExpiredError
 from support.authority import AnAuthority
+from support.probes import Probed
 from support.scenes import Scene
 from support.world import World
 
@@ -140,7 +141,7 @@ class Day:
         """Wait for a condition, and start the operator again when it ends or asks for it, as kubelet would."""
 
         def holds() -> object:
-            if self.ask("/healthz")[0] == http.HTTPStatus.SERVICE_UNAVAILABLE:
+            if self.ask("/healthz")[0] == HTTPStatus.SERVICE_UNAVAILABLE:
                 self.scene.operator.stop()
             return condition()
 
@@ -185,7 +186,7 @@ class Day:
 
     def is_in_order(self) -> bool:
         """Whether nothing is amiss, and the operator says so."""
-        return not self.troubles() and self.ask("/readyz")[0] == http.HTTPStatus.OK
+        return not self.troubles() and self.ask("/readyz")[0] == HTTPStatus.OK
 
     def _troubles(self) -> Iterator[str]:
         for name in self.wanted:
@@ -235,15 +236,7 @@ class Day:
 
     def ask(self, path: str) -> tuple[int, str]:
         """Ask for `/healthz`, `/readyz` or `/metrics`. Code 0: there is no answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.scene.port, timeout=5)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        except OSError:
-            return 0, ""
-        finally:
-            connection.close()
+        return Probed(port=self.scene.port).ask(path)
 
     def log(self) -> list[str]:
         """Read all that it has logged."""
