@@ -193,6 +193,7 @@ class _Operator:
             transport.on_denied = self._rights.doubt
             transport.on_refused = self._count_refused
             transport.requests = api.transport.requests
+            transport.clocks = api.transport.clocks  # compared at every renewal of the Lease
         api.transport.clocks.on_skew = self._wakes.authorities
         api.transport.outage.on_end = self._worker.retry
         api.versions.begin_again()
