@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from mutualtls.core.leaf import secret
+from mutualtls.core.model import labels
 from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.kube.watch import key_of
 from mutualtls.store.secrets import SecretRecord
 from mutualtls.store.store import Store
 from support.builders import HOUR, NOW, SECOND, an_identity, known, observed, secret_of
 from support.knowledge import SECRET, facts_in, files, leaf, metadata, record, with_identity, written
+
+MANY = 10_000
 
 
 def known_of(store: Store) -> tuple[SecretRecord | None, int]:
@@ -183,3 +188,35 @@ def test_no_key_material_enters() -> None:
 
     assert body["data"]["tls.key"] not in repr(vars(store.secrets))
     assert "PRIVATE KEY" not in repr(vars(store.secrets))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({}, id="an empty spec"),
+        pytest.param({"secret": {"labels": {"team": "shop"}, "annotations": {"note": "of ours"}}}, id="with metadata"),
+    ],
+)
+def test_a_namespace_may_have_any_number_of_our_secrets(spec: dict[str, Any]) -> None:
+    """What is kept of a namespace's Secrets is bounded by what others may have written there, not by their number."""
+    store = with_identity()
+    one = secret_of(observed(an_identity(**spec)))["metadata"]
+    keys = [ObjectKey("shop", f"identity-{number}-mtls") for number in range(MANY)]
+    for key in keys:
+        store.secrets.note(key, one | {"name": key.name}, now=NOW)
+
+    assert {secret.parse(one)} == {store.secrets[key].metadata for key in keys}
+
+
+def test_what_others_write_into_many_secrets_is_not_kept() -> None:
+    """Each is small enough by itself; together they would take the operator's memory."""
+    store = with_identity()
+    noted = json.dumps({"labels": [f"label-{number}" for number in range(1000)]})
+    one = secret_of(observed(an_identity()))["metadata"]
+    heavy = one | {"annotations": one["annotations"] | {labels.OWNED: noted}}
+    keys = [ObjectKey("shop", f"identity-{number}-mtls") for number in range(1000)]
+    for key in keys:
+        store.secrets.note(key, heavy | {"name": key.name}, now=NOW)
+
+    kept = [key for key in keys if store.secrets[key].metadata == secret.parse(heavy)]
+    assert 0 < len(kept) * len(noted) < 2 * 1024 * 1024

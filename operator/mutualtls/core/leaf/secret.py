@@ -165,8 +165,12 @@ def _short(text: str | None, longest: int) -> str | None:
 def weight(found: SecretMetadata) -> int:
     """Tell about how many bytes more than others a Secret's metadata take in memory, for what somebody wrote there."""
     names = (*found.owned.labels, *found.owned.annotations, *found.owned.data)
-    own = sum(map(len, names)) if found.owned is not _owned_shared("{}") else 0
-    return own + sum(len(str(owner)) for owner in found.other_owners)
+    written = sum(map(len, names)) + sum(len(str(owner)) for owner in found.other_owners)
+    return max(0, written - _WEIGHTLESS)
+
+
+_WEIGHTLESS = 512
+"""Characters that weigh nothing: fewer than each Secret takes anyway, more than the names that we note of our own."""
 
 
 def facts_noted(metadata: Mapping[str, Any]) -> Facts | None:
