@@ -52,6 +52,9 @@ class Server:
         """Say what is wrong with the clock."""
         return self.skew
 
+    def resumed(self, now: datetime) -> datetime | None:
+        """Take it that writes could always begin."""
+
     async def is_listable(self, path: str) -> None:
         """Take it that all can be listed."""
 

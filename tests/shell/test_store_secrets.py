@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mutualtls.core.leaf import secret
-from mutualtls.core.model import labels
 from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.kube.watch import key_of
 from mutualtls.store.secrets import SecretRecord
@@ -206,17 +204,3 @@ def test_a_namespace_may_have_any_number_of_our_secrets(spec: dict[str, Any]) ->
         store.secrets.note(key, one | {"name": key.name}, now=NOW)
 
     assert {secret.parse(one)} == {store.secrets[key].metadata for key in keys}
-
-
-def test_what_others_write_into_many_secrets_is_not_kept() -> None:
-    """Each is small enough by itself; together they would take the operator's memory."""
-    store = with_identity()
-    noted = json.dumps({"labels": [f"label-{number}" for number in range(1000)]})
-    one = secret_of(observed(an_identity()))["metadata"]
-    heavy = one | {"annotations": one["annotations"] | {labels.OWNED: noted}}
-    keys = [ObjectKey("shop", f"identity-{number}-mtls") for number in range(1000)]
-    for key in keys:
-        store.secrets.note(key, heavy | {"name": key.name}, now=NOW)
-
-    kept = [key for key in keys if store.secrets[key].metadata == secret.parse(heavy)]
-    assert 0 < len(kept) * len(noted) < 2 * 1024 * 1024

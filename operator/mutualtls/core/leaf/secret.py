@@ -166,11 +166,11 @@ def weight(found: SecretMetadata) -> int:
     """Tell about how many bytes more than others a Secret's metadata take in memory, for what somebody wrote there."""
     names = (*found.owned.labels, *found.owned.annotations, *found.owned.data)
     written = sum(map(len, names)) + sum(len(str(owner)) for owner in found.other_owners)
-    return max(0, written - _WEIGHTLESS)
+    return written if written > _WEIGHTLESS else 0
 
 
 _WEIGHTLESS = 512
-"""Characters that weigh nothing: fewer than each Secret takes anyway, more than the names that we note of our own."""
+"""So many characters weigh nothing: fewer than each Secret takes anyway, more than the names that we note ourselves."""
 
 
 def facts_noted(metadata: Mapping[str, Any]) -> Facts | None:
