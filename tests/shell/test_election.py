@@ -193,6 +193,19 @@ def test_a_fence_that_was_closed_stays_so() -> None:
     assert not fence.is_open
 
 
+def test_it_is_known_since_when_a_fence_is_open_again() -> None:
+    """A renewal in time opens nothing, nor does the first: what was not written before was never tried."""
+    clock = Clock()
+    fence = Fence(longest_s=10, least_left_s=5, clock=clock)
+    reopened = []
+    for clock.now in (1000.0, 1009.0, 1020.0, 1027.0, 1028.0):
+        if clock.now != 1028.0:
+            fence.hold(clock.now + DURATION)
+        reopened.append(fence.reopened_s)
+
+    assert [None, None, 0.0, 7.0, 8.0] == reopened
+
+
 # All together
 
 
@@ -280,16 +293,3 @@ def test_two_never_lead_at_once(steps: list[tuple[int, float, float, bool, str]]
             candidates[who] = one = Candidate(f"{one.name}'", one.offset)
             one.election.saw(server.lease, now=now + one.offset)
         now = one.step(server, now, delay=delay, is_lost=is_lost)
-
-
-def test_it_is_known_since_when_a_fence_is_open_again() -> None:
-    """A renewal in time opens nothing, nor does the first: what was not written before was never tried."""
-    clock = Clock()
-    fence = Fence(longest_s=10, least_left_s=5, clock=clock)
-    reopened = []
-    for clock.now in (1000.0, 1009.0, 1020.0, 1027.0, 1028.0):
-        if clock.now != 1028.0:
-            fence.hold(clock.now + DURATION)
-        reopened.append(fence.reopened_s)
-
-    assert [None, None, 0.0, 7.0, 8.0] == reopened

@@ -7,6 +7,7 @@ run may be compared with one another; those of two runs may not, as machines dif
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -63,15 +64,14 @@ def main(  # noqa: PLR0917 - options of a command
         for count in counts or [10_000]:
             console.print(spreading.shown(count))
         return
-    chosen = scenario or list(scenarios.SCENARIOS)
-    if unknown := sorted(set(chosen) - set(scenarios.SCENARIOS)):
-        raise typer.BadParameter(f"no scenario: {', '.join(unknown)}; there are {', '.join(scenarios.SCENARIOS)}")
+    chosen = _chosen("scenario", scenario, scenarios.SCENARIOS)
     beside_ours = [contenders.FLOOR, contenders.TRACKED_FLOOR, contenders.API_FLOOR]
     if cert_manager is not None:
         if cert_manager_crds is None:
             raise typer.BadParameter("--cert-manager needs --cert-manager-crds")
         beside_ours.append(certmanager.contender(cert_manager.resolve(), cert_manager_crds.resolve()))
-    measured = _chosen([contenders.OURS, *beside_ours], controller)
+    by_name = {one.name: one for one in (contenders.OURS, *beside_ours)}
+    measured = [by_name[name] for name in _chosen("controller", controller, by_name)]
     rows = _measure(measured, counts or [500, 2000], names=chosen, rounds=rounds)
     console.print(tables.figures_table(rows))
     console.print()
@@ -82,16 +82,16 @@ def main(  # noqa: PLR0917 - options of a command
         json_file.write_text(json.dumps(_told(rows), indent=2) + "\n")
 
 
-def _chosen(all_of_them: list[Contender], names: list[str] | None) -> list[Contender]:
-    """Find contenders by their names; without names, all.
+def _chosen(kind: str, names: list[str] | None, known: Iterable[str]) -> list[str]:
+    """Take the names that were given; without names, all that are known.
 
     Raises:
         typer.BadParameter: there is none of that name.
     """
-    known = {one.name: one for one in all_of_them}
-    if unknown := sorted(set(names or ()) - set(known)):
-        raise typer.BadParameter(f"no controller: {', '.join(unknown)}; there are {', '.join(known)}")
-    return [known[name] for name in names or known]
+    all_of_them = list(known)
+    if unknown := sorted(set(names or ()) - set(all_of_them)):
+        raise typer.BadParameter(f"no {kind}: {', '.join(unknown)}; there are {', '.join(all_of_them)}")
+    return names or all_of_them
 
 
 def _attack(scale: float, beside: Path | None) -> None:

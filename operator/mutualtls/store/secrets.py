@@ -17,7 +17,7 @@ from mutualtls.core.model.object_key import ObjectKey
 from mutualtls.store.versioned import VersionedCache
 
 _MOST_WEIGHT = 1024 * 1024
-"""Of the Secrets of one namespace, by `secret.weight`. Those that we write weigh nothing: there may be any number."""
+"""Of the Secrets of one namespace, by `secret.weight`. Those that we write weigh nothing, but for many labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
