@@ -18,6 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(EVERY_WRITE, action="store_true", help="kill the operator at every write, and do nothing else")
     group.addoption(SHARE, type=int, default=1, help="of the kills at every write, take one in so many")
     group.addoption("--all-programs", action="store_true", help="fail where a program of `interop` is missing")
+    group.addoption("--of-each", type=int, default=10, help="identities of each of several operators")
     group.addoption(SEED, type=int, default=0, help="which share: so many seeds after each other take all")
 
 

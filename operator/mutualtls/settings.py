@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from mutualtls.core import times
+from mutualtls.core.model.scope import Scope
+from mutualtls.core.names import names
 
 PREFIX = "MUTUALTLS_"
 
@@ -70,6 +72,15 @@ class Settings:
     """How long after it last renewed its Lease the leader begins no more writes."""
     retry_period: timedelta = timedelta(seconds=2)
     """How often the leader renews its Lease; a standby reads it twice as often."""
+    authorities: tuple[str, ...] = ()
+    """Names of the authorities that this operator serves, by comma; none: all."""
+    other_authorities: tuple[str, ...] = ()
+    """Names of the authorities that other operators serve, by comma: this one serves the rest."""
+
+    @property
+    def scope(self) -> Scope:
+        """Which authorities this operator serves."""
+        return Scope(authorities=self.authorities, others=self.other_authorities)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -89,6 +100,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             name = PREFIX + field_name.upper()
             raise ValueError(f"{name}: must be at least {said}: {environment[name]}")
     _check_lease(chosen)
+    if chosen.authorities and chosen.other_authorities:
+        raise ValueError(f"{PREFIX}AUTHORITIES: cannot be set together with {PREFIX}OTHER_AUTHORITIES")
     return chosen
 
 
@@ -125,6 +138,8 @@ def _parse(name: str, text: str, kind: type) -> object:
         raise ValueError(f"{name}: must be a whole number: {text}")
     if issubclass(kind, StrEnum) and text not in list(kind):
         raise ValueError(f"{name}: must be {' or '.join(kind)}: {text}")
+    if kind is tuple:
+        return _names(name, text)
     if kind is bool:
         if text not in _BOOLEANS:
             raise ValueError(f"{name}: must be true or false: {text}")
@@ -133,3 +148,12 @@ def _parse(name: str, text: str, kind: type) -> object:
         return times.parse_duration(text) if kind is timedelta else kind(text)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+def _names(name: str, text: str) -> tuple[str, ...]:
+    """Read names of authorities, by comma."""
+    found = dict.fromkeys(part.strip() for part in text.split(",") if part.strip())
+    for one in found:
+        if not names.is_label(one):
+            raise ValueError(f"{name}: must be names of authorities, separated by commas: {one}")
+    return tuple(found)

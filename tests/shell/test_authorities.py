@@ -58,7 +58,7 @@ class Server:
     async def is_listable(self, path: str) -> None:
         """Take it that all can be listed."""
 
-    async def count(self, path: str) -> int:
+    async def count(self, path: str, **_: object) -> int:
         """Count identities, of which there are none."""
         return 0 if path == paths.IDENTITIES else len(self.objects)
 

@@ -27,7 +27,7 @@ class Cluster:
         self.resource_version = "9"
         self.on_note = asyncio.Event()
 
-    def listing(self, _: str) -> Cluster:
+    def listing(self, _: str, **__: str) -> Cluster:
         """List them."""
         return self
 

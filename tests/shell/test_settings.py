@@ -33,6 +33,8 @@ def test_nothing_need_be_set() -> None:
         pytest.param("MUTUALTLS_EVENTS", "all", "events", Events.ALL, id="choice"),
         pytest.param("MUTUALTLS_METRICS_BY_NAMESPACE", "true", "metrics_by_namespace", True, id="true or false"),
         pytest.param("MUTUALTLS_CONFLICT_RETRY", "5s", "conflict_retry", timedelta(seconds=5), id="two words"),
+        pytest.param("MUTUALTLS_AUTHORITIES", "b, a,b,", "authorities", ("b", "a"), id="names"),
+        pytest.param("MUTUALTLS_OTHER_AUTHORITIES", "", "other_authorities", (), id="no name"),
     ],
 )
 def test_each_setting_has_a_variable(name: str, text: str, field: str, value: object) -> None:
@@ -46,12 +48,13 @@ def test_each_setting_has_a_variable(name: str, text: str, field: str, value: ob
 
 def test_every_setting_can_be_set() -> None:
     """Each by its own name, whatever it is."""
-    texts: dict[type, str] = {str: "x", int: "7", timedelta: "7h", bool: "true", Events: "all"}
+    texts: dict[type, str] = {str: "x", int: "7", timedelta: "7h", bool: "true", Events: "all", tuple: "a"}
     given = {field.name: texts[type(field.default)] for field in fields(Settings)}
     given |= {"lease_duration": "9h", "renew_deadline": "8h"}  # which must be longer than others
+    given["other_authorities"] = ""  # of which there may be none beside authorities of our own
     found = settings.from_environment({f"MUTUALTLS_{name.upper()}": text for name, text in given.items()})
 
-    expected = {"x", 7, True, Events.ALL, *(timedelta(hours=hours) for hours in (7, 8, 9))}
+    expected = {"x", 7, True, Events.ALL, ("a",), (), *(timedelta(hours=hours) for hours in (7, 8, 9))}
     assert expected == {getattr(found, field.name) for field in fields(Settings)}
 
 
@@ -72,6 +75,7 @@ def test_every_setting_can_be_set() -> None:
         pytest.param("MUTUALTLS_LEASE_DURATION", "11s", "2s longer than MUTUALTLS_RENEW_DEADLINE", id="no time to end"),
         pytest.param("MUTUALTLS_RENEW_DEADLINE", "2s", "longer than MUTUALTLS_RETRY_PERIOD", id="no second try"),
         pytest.param("MUTUALTLS_RETRY_PERIOD", "0s", "must be at least 1s: 0s", id="no pause"),
+        pytest.param("MUTUALTLS_AUTHORITIES", "a,B", "separated by commas: B", id="no name of an authority"),
     ],
 )
 def test_a_value_of_another_form_is_refused(name: str, text: str, said: str) -> None:
@@ -80,6 +84,12 @@ def test_a_value_of_another_form_is_refused(name: str, text: str, said: str) -> 
         settings.from_environment({name: text})
 
     assert said in str(error.value)
+
+
+def test_an_operator_serves_named_authorities_or_the_rest() -> None:
+    """Both at once would say nothing of a third one."""
+    with pytest.raises(ValueError, match="MUTUALTLS_AUTHORITIES: cannot be set together with MUTUALTLS_OTHER_AUTH"):
+        settings.from_environment({"MUTUALTLS_AUTHORITIES": "a", "MUTUALTLS_OTHER_AUTHORITIES": "b"})
 
 
 # Logs

@@ -115,11 +115,11 @@ class AnAuthority:
         certificates = x509.load_pem_x509_certificates(self.world.files(f"{identity}-mtls")["ca.crt"])
         return {certificate.fingerprint(hashes.SHA256()).hex() for certificate in certificates}
 
-    def put_source(self, files: dict[str, bytes]) -> None:
-        """Put a CA into the Secret `NAME-source`."""
+    def put_source(self, files: dict[str, bytes], *, into: str = "", of: str = NAMESPACE) -> None:
+        """Put a CA into a Secret of a namespace, `NAME-source` by default."""
         data = {name: base64.b64encode(content).decode() for name, content in files.items()}
-        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{self.name}-source"}, "data": data}
-        self.world.client.apply("secret", body, namespace=NAMESPACE)
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": into or f"{self.name}-source"}, "data": data}
+        self.world.client.apply("secret", body, namespace=of)
 
     def swap_source(self, files: dict[str, bytes]) -> None:
         """Put another CA there, and have the operator look: by itself it would after a while."""

@@ -8,6 +8,7 @@ references are inlined, `anyOf` with null becomes the other type, titles, nulls 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ import yaml
 
 from mutualtls.core.api import authority_spec, authority_status, identity_spec, identity_status
 from mutualtls.core.model import labels, schema
+from mutualtls.core.model.scope import SPEC_AUTHORITY
 
 TOP = Path(__file__).parents[3]
 FOLDERS = (TOP / "crds", TOP / "charts" / "mutualtls-operator" / "crds")
@@ -122,8 +124,16 @@ def _of_identities(spec: dict[str, Any]) -> dict[str, Any]:
     return spec | {"properties": properties}
 
 
-def crd(kind: str, *, plural: str, short_name: str, scope: str, columns: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write one CustomResourceDefinition."""
+def crd(
+    kind: str,
+    *,
+    plural: str,
+    short_name: str,
+    scope: str,
+    columns: list[dict[str, Any]],
+    selectable: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Write one CustomResourceDefinition. `selectable` are fields by which the API server selects its objects."""
     spec_type, status_type, spec_rules = _SPEC[kind]
     filled = schema_of(spec_type)
     given = _of_identities(filled) if kind == labels.IDENTITY_KIND else filled
@@ -162,6 +172,7 @@ def crd(kind: str, *, plural: str, short_name: str, scope: str, columns: list[di
                     "storage": True,
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": columns,
+                    **({"selectableFields": [{"jsonPath": f".{field}"} for field in selectable]} if selectable else {}),
                     "schema": {"openAPIV3Schema": root},
                 }
             ],
@@ -199,6 +210,7 @@ def crds() -> dict[str, dict[str, Any]]:
             _column("Names", ".status.certificate.dnsNames", wide=True),
             _column("Message", f"{_READY}.message", wide=True),
         ],
+        selectable=[SPEC_AUTHORITY],
     )
     authorities = crd(
         labels.AUTHORITY_KIND,

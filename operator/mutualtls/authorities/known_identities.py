@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from mutualtls.core.model.scope import SPEC_AUTHORITY
 from mutualtls.kube import paths
 from mutualtls.kube.api import API
 from mutualtls.store.store import Store
 
 
 class KnownIdentities:
-    """Compares the identities that are known with how many there are."""
+    """Compares the identities that are known with how many there are, of those that this operator serves."""
 
     def __init__(self, api: API, store: Store) -> None:
         self._api = api
@@ -23,8 +24,12 @@ class KnownIdentities:
         Raises:
             ClusterError: they could not be counted.
         """
+        if self._are_all:
+            return True
         if self._fewest is None or len(self._store.identities) < self._fewest:
-            number = await self._api.count(paths.IDENTITIES)
+            number = 0
+            for fields in self._store.scope.by_field(SPEC_AUTHORITY).values():
+                number += await self._api.count(paths.IDENTITIES, fields=fields)
             self._fewest = number if self._fewest is None else min(number, self._fewest)
-        self._are_all = self._are_all or len(self._store.identities) >= self._fewest
+        self._are_all = len(self._store.identities) >= self._fewest
         return self._are_all

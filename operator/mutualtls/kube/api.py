@@ -104,20 +104,22 @@ class API:
         except NotFoundError:
             return None
 
-    def listing(self, path: str, *, selector: str = "") -> Listing:
-        """List the metadata of objects."""
-        return Listing(self.transport, self.unread, path, selector=selector)
+    def listing(self, path: str, *, selector: str = "", fields: str = "") -> Listing:
+        """List the metadata of objects, by labels and by fields."""
+        return Listing(self.transport, self.unread, path, selector=selector, fields=fields)
 
-    async def is_listable(self, path: str) -> None:
+    async def is_listable(self, path: str, *, fields: str = "") -> None:
         """Ask for a first page.
 
         Raises:
             ClusterError: it was refused, or there was no answer.
         """
-        await self.listing(path).check()
+        await self.listing(path, fields=fields).check()
 
-    async def count(self, path: str) -> int:
-        """Tell how many objects there are."""
+    async def count(self, path: str, *, fields: str = "") -> int:
+        """Tell how many objects there are. Of those that are selected the API server does not say how many follow."""
+        if fields:
+            return sum([1 async for _ in self.listing(path, fields=fields)])
         listed = await self.transport.send(Request("GET", path, accept=METADATA_LIST, parameters={"limit": "1"}))
         return len(listed.get("items") or []) + int(listed["metadata"].get("remainingItemCount") or 0)
 

@@ -15,18 +15,21 @@ _PAGE = 100
 
 
 class Listing:
-    """The metadata of all objects of a kind, or by a label."""
+    """The metadata of all objects of a kind, or by labels or fields."""
 
-    def __init__(self, transport: Transport, unread: UnreadObjects, path: str, *, selector: str = "") -> None:
+    def __init__(
+        self, transport: Transport, unread: UnreadObjects, path: str, *, selector: str = "", fields: str = ""
+    ) -> None:
         self._transport = transport
         self._unread = unread
         self._path = path
-        self._selector = {"labelSelector": selector} if selector else {}
+        selectors = {"labelSelector": selector, "fieldSelector": fields}
+        self._selectors = {name: text for name, text in selectors.items() if text}
         self.resource_version = ""
         """Of the list; known once all was read."""
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any] | Unread]:
-        parameters = {"limit": str(_PAGE)} | self._selector
+        parameters = {"limit": str(_PAGE)} | self._selectors
         is_last = False
         while not is_last:
             async for one in self._page(parameters):
@@ -45,7 +48,7 @@ class Listing:
         Raises:
             ClusterError: it was refused, or there was no answer.
         """
-        async for _ in self._page({"limit": "1"}):
+        async for _ in self._page({"limit": "1"} | self._selectors):
             pass
 
     async def _page(self, parameters: Mapping[str, str]) -> AsyncIterator[dict[str, Any] | Unread | ListEnd]:

@@ -56,7 +56,7 @@ class Sources:
     missed: Counter[str]
     """By resource: what a watch had not told of."""
     heard: Mapping[str, datetime]
-    """By resource: when its watch last told anything."""
+    """By the name of each watch, which begins with its resource: when it last told anything."""
     outlooks: Callable[[], Mapping[str, Outlook]]
     left_alone: Callable[[], Mapping[str, str]]
     """Authorities that other operators serve, with their namespaces."""
@@ -121,7 +121,7 @@ class Metrics:
         page.put("workers", self._settings.workers)
         page.put("workers_busy", len(of.agenda.at_work))
         page.put("tracked_entries", of.remembered())
-        for resource, heard in sorted(of.heard.items()):
+        for resource, heard in sorted(_by_resource(of.heard).items()):
             page.put("watch_last_event_timestamp_seconds", heard.timestamp(), resource)
 
     def _write_queue(self, page: Page) -> None:
@@ -174,6 +174,15 @@ class Metrics:
             page.put_histogram("api_request_duration_seconds", durations, *what)
         for resource, number in sorted(requests.watches().items()):
             page.put("watch_restarts_total", number - 1, resource)
+
+
+def _by_resource(heard: Mapping[str, datetime]) -> dict[str, datetime]:
+    """Tell of each resource when the watch last told anything that has told nothing for the longest time."""
+    found: dict[str, datetime] = {}
+    for watch, at in heard.items():
+        resource = watch.partition(" ")[0]
+        found[resource] = min(at, found.get(resource, at))
+    return found
 
 
 def _version() -> str:

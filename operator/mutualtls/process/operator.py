@@ -6,13 +6,14 @@ import asyncio
 import functools
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from mutualtls.authorities.offers import Offers
 from mutualtls.authorities.reconciler import AuthorityReconciler
 from mutualtls.core.ca.restored import Remembered
 from mutualtls.core.model import labels
+from mutualtls.core.model.scope import SPEC_AUTHORITY
 from mutualtls.kube import session
 from mutualtls.kube.api import API
 from mutualtls.kube.events import Announcer
@@ -37,7 +38,7 @@ from mutualtls.watching.wakes import Wakes
 logger = logging.getLogger(__name__)
 
 _SPARE_CONNECTIONS = 8
-"""For the watches and the lists, beside one for each worker."""
+"""For the watches and the lists, beside one for each worker; each authority that is named takes two more."""
 
 
 class EndedError(Exception):
@@ -51,7 +52,8 @@ async def run(settings: Settings) -> None:
         LoginError: there is no way to the API server.
         EndedError: a watch ended for good, or another operator leads.
     """
-    connection = session.connect(connections=settings.workers + _SPARE_CONNECTIONS)
+    spare = _SPARE_CONNECTIONS + 2 * len(settings.authorities)
+    connection = session.connect(connections=settings.workers + spare)
     candidate = leadership.join(settings, clock=utc_now)
     timeout_s = settings.request_timeout.total_seconds()
     api = API(connection.session, connection.server, timeout_s=timeout_s, clock=utc_now, fence=candidate.fence)
@@ -105,7 +107,7 @@ class _Operator:
         self._connection = connection
         self._candidate = candidate
         self._settings = settings
-        self._store = Store(sweep=settings.sweep)
+        self._store = Store(sweep=settings.sweep, scope=settings.scope)
         self._agenda = Agenda(
             clock=utc_now,
             first_retry=settings.first_retry,
@@ -236,9 +238,9 @@ class _Operator:
             relist_s=int(self._settings.relist.total_seconds()),
         )
 
-    def _list_ended(self, resource: str) -> None:
-        self._health.list_ended(resource)
-        self._census.list_ended(resource)
+    def _list_ended(self, watch: str) -> None:
+        self._health.list_ended(watch)
+        self._census.list_ended(watch)
 
     def _end_outlived(self, resource: str, before: int, now: int) -> None:
         """Take in that versions went back, and end."""
@@ -294,23 +296,33 @@ class _Operator:
 
     async def _run_kopf(self) -> None:
         await prerequisites.wait(self._api, self._store, self._health, namespace=self._settings.namespace)
-        for of in (labels.IDENTITY_PLURAL, labels.AUTHORITY_PLURAL, "namespaces"):
-            self._health.follow(of)
+        scope = self._store.scope
+        for of in scope.by_field(SPEC_AUTHORITY):
+            for resource in (labels.IDENTITY_PLURAL, labels.AUTHORITY_PLURAL, "namespaces"):
+                self._health.follow(followed.watch_name(resource, of))
+        self._health.started = True
+        serves = {"serves": scope.shown()} if not scope.is_whole else {}
+        where = {"namespace": self._settings.namespace, "server": self._connection.server}
+        logger.info("operator runs", extra=where | serves)
+        await kopf_run.run(scope, self._handlers, self._connection, self._through, stop=self._stop)
 
-        through = echoes.Filter(
+    def _through(self, of: str) -> echoes.Filter:
+        """Make what stands between Kopf and its watches: of the objects of one authority, or with "" of all."""
+
+        def named(take: Callable[..., None]) -> Callable[..., None]:
+            return lambda resource, *more: take(followed.watch_name(resource, of), *more)
+
+        return echoes.Filter(
             is_known=self._store.is_known,
-            hear=self._health.hear,
-            list_ended=self._list_ended,
-            lose=self._health.lose,
+            hear=named(self._health.hear),
+            list_ended=named(self._list_ended),
+            lose=named(self._health.lose),
             refused=self._api.transport.refused_watch,
             unread=self._api.unread,
             versions=self._api.versions,
             requests=self._api.transport.requests,
             notes={labels.IDENTITY_PLURAL: self._handlers.note_identity},
         )
-        self._health.started = True
-        logger.info("operator runs", extra={"namespace": self._settings.namespace, "server": self._connection.server})
-        await kopf_run.run(self._handlers, self._connection, through, stop=self._stop)
 
     async def _drain(self, endless: list[asyncio.Task[None]], workers: list[asyncio.Task[None]]) -> None:
         """Hand out nothing new, let work under way end, and cancel what does not."""

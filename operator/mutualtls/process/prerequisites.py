@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http import HTTPStatus
 
 from mutualtls.core.errors import ClusterError, UnreadableError
+from mutualtls.core.model.scope import METADATA_NAME, SPEC_AUTHORITY
 from mutualtls.kube import paths
 from mutualtls.kube.api import API
 from mutualtls.kube.unread import Unread
@@ -31,8 +33,9 @@ async def wait(api: API, store: Store, health: Health, *, namespace: str) -> Non
 
 async def _why_not(api: API, store: Store, namespace: str) -> str | None:
     try:
-        for path in (paths.IDENTITIES, paths.AUTHORITIES):
-            await api.is_listable(path)
+        for path, field in ((paths.IDENTITIES, SPEC_AUTHORITY), (paths.AUTHORITIES, METADATA_NAME)):
+            for fields in store.scope.by_field(field).values():
+                await _check_listable(api, path, fields)
         async for metadata in api.listing(paths.NAMESPACES):
             if not isinstance(metadata, Unread):
                 store.note_namespace(metadata)
@@ -42,3 +45,17 @@ async def _why_not(api: API, store: Store, namespace: str) -> str | None:
     except (ClusterError, UnreadableError) as error:
         return str(error)
     return None
+
+
+async def _check_listable(api: API, path: str, fields: str) -> None:
+    """Ask for a first page of what is selected.
+
+    Raises:
+        ClusterError: it was refused, or there was no answer; says what to do where the definition is too old.
+    """
+    try:
+        await api.is_listable(path, fields=fields)
+    except ClusterError as error:
+        if error.code == HTTPStatus.BAD_REQUEST and fields:
+            raise ClusterError(f"{error}: apply the CRDs of this release", code=error.code) from None
+        raise

@@ -124,13 +124,29 @@ class Observer:
         await self._passwords.learn(identity, now=self._clock())
 
     async def read(self, o: Seen) -> dict[str, Any] | None:
-        """Read the body of the identity's Secret, keep the facts, and return it for those who need the key."""
+        """Read the body of the identity's Secret, keep the facts, and return it for those who need the key.
+
+        None: there is no Secret, or the identity is not ours any more.
+        """
         body = await self._api.get(secret_path(o))
         if body is None:
             self._store.secrets.drop(secret_key(o))
         else:
             self._store.secrets.put(secret_key(o), body["metadata"], self._read(o, body), now=o.now)
-        return body
+            if not self._store.scope.holds(secret.authority_in(body["metadata"])):
+                await self._confirm(o.identity)
+        return body if o.identity.key in self._store.identities else None
+
+    async def _confirm(self, identity: Identity) -> None:
+        """Make sure that an identity is still ours whose Secret says that another operator wrote it.
+
+        The watches of the two kinds are not in step: it may be that the identity went there, or came from there.
+        """
+        body = await self._api.get(paths.identity(*identity.key))
+        if body is None:
+            self._store.drop_identity(identity.key, identity.uid)
+        else:
+            self._store.note_identity(body)
 
     def _read(self, o: Seen, body: Mapping[str, Any]) -> Facts | facts.Damage:
         found = facts.read(body, issuers={key_id: one.certificate for key_id, one in o.trust.in_use.items()})

@@ -180,13 +180,13 @@ class Statuses:
             self._tally.refused[name, after.reason] += 1
 
     async def _is_gone(self, identity: Identity) -> bool:
-        """Tell whether an identity is gone, or another of its name is there. Note what there is."""
+        """Tell whether an identity is gone, another operator's, or another of its name. Note what there is."""
         body = await self._api.get(paths.identity(identity.namespace, identity.name))
         if body is not None and body["metadata"]["uid"] == identity.uid:
-            self._store.identities.note(body)
-            return False
+            self._store.note_identity(body)
+            return identity.key not in self._store.identities
         self._store.drop_identity(identity.key, identity.uid)
-        if body is not None and self._store.identities.note(body) is not None:
+        if body is not None and self._store.note_identity(body) is not None:
             self._agenda.put(Key.identity(identity.key))
         return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -117,6 +117,18 @@ class Secrets(VersionedCache[ObjectKey, SecretRecord]):
             if isinstance(found, Facts):
                 found = facts.with_times(found, record.facts, now=record.verified)
             self.put(key, metadata, found, now=record.verified, is_seen=False)
+
+    def absent_passwords(self, listed: Iterable[ObjectKey]) -> tuple[ObjectKey, ...]:
+        """Find the Secrets with passwords that are known but not in a complete list of them."""
+        return tuple(key for key in self.absent(listed) if self._is_password(key))
+
+    def absent_files(self, listed: Iterable[ObjectKey]) -> tuple[ObjectKey, ...]:
+        """Find the other Secrets that are known, be it gone, but not in a complete list of them."""
+        return tuple(key for key in self.absent(listed) if not self._is_password(key))
+
+    def _is_password(self, key: ObjectKey) -> bool:
+        record = self.get(key)
+        return record is not None and record.metadata.is_password
 
     def files_of_authority(self, name: str) -> list[tuple[ObjectKey, Facts]]:
         """List the Secrets that say that their files are of an authority, by a label that anybody may set."""

@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from mutualtls.core.api import identity
+from mutualtls.core.api.identity import Identity
 from mutualtls.core.bundles import publish
 from mutualtls.core.bundles.publish import Places
 from mutualtls.core.ca.rollout import Rollout
@@ -17,6 +19,7 @@ from mutualtls.core.leaf.facts import Facts
 from mutualtls.core.model import labels, namespace
 from mutualtls.core.model.namespace import Namespace
 from mutualtls.core.model.object_key import ObjectKey
+from mutualtls.core.model.scope import EVERYTHING, Scope
 from mutualtls.store.authorities import Authorities
 from mutualtls.store.copies import Copies
 from mutualtls.store.identities import Identities, password_key, secret_key
@@ -24,9 +27,10 @@ from mutualtls.store.secrets import Secrets
 
 
 class Store:
-    """Identities, authorities, namespaces, Secrets and copies of bundles."""
+    """Identities, authorities, namespaces, Secrets and copies of bundles, of the authorities of a scope."""
 
-    def __init__(self, *, sweep: timedelta = timedelta(hours=24)) -> None:
+    def __init__(self, *, sweep: timedelta = timedelta(hours=24), scope: Scope = EVERYTHING) -> None:
+        self.scope = scope
         self.identities = Identities(held=self._share_texts)
         self.authorities = Authorities()
         self.namespaces: dict[str, Namespace] = {}
@@ -49,10 +53,21 @@ class Store:
         for name in self.identities.of_secret(key):
             secret.share_texts(self.identities[name], record.metadata, record.facts)
 
-    def drop_identity(self, key: ObjectKey, uid: str) -> None:
-        """Forget an identity that is gone, unless another of its name has come since."""
+    def note_identity(self, body: dict[str, Any]) -> Identity | None:
+        """Take in an identity. None: nothing changed that it is worked on for, or it is another operator's by now."""
+        if self.scope.holds(identity.authority_in(body)):
+            return self.identities.note(body)
+        metadata = body["metadata"]
+        self.drop_identity(ObjectKey(metadata["namespace"], metadata["name"]), metadata["uid"])
+        return None
+
+    def drop_identity(self, key: ObjectKey, uid: str, version: str | None = None) -> None:
+        """Forget an identity that is gone, unless another of its name has come since, or it is known at that version.
+
+        It may be another operator's now. Its Secret is never deleted here.
+        """
         old = self.identities.get(key)
-        if old is not None and self.identities.drop(key, uid):
+        if old is not None and self.identities.drop(key, uid, version):
             for name in (secret_key(old), password_key(old)):
                 if name is not None and not self.identities.is_named(name):
                     self.secrets.forget(name)

@@ -146,10 +146,13 @@ class Resources(VersionedCache[K, R]):
             version = max(metadata["resourceVersion"], version, key=int)
         self.hold(key, msgspec.structs.replace(old, status=status, resource_version=version))
 
-    def drop(self, key: K, uid: str) -> bool:
-        """Forget an object that is gone, and tell whether it was this one: another of its name may have come since."""
+    def drop(self, key: K, uid: str, version: str | None = None) -> bool:
+        """Forget an object that is gone, and tell whether it was this one: another of its name may have come since.
+
+        One that is known at the `version` at which it left a watch, or a later one, went to another watch of ours.
+        """
         old = self.get(key)
-        if old is None or old.uid != uid:
+        if old is None or old.uid != uid or (version is not None and self.is_known(key, version)):
             return False
         self.hold(key, None)
         return True

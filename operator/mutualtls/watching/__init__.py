@@ -5,7 +5,7 @@
 - `followed`: What the operator follows: what its own watches do, and what Kopf tells of and is counted.
 - `handlers`: Note identities, authorities and namespaces that changed, by the watches of Kopf, and wake what depends on
   them.
-- `kopf_run`: Run Kopf over a session that it borrows.
+- `kopf_run`: Run Kopf over a session that it borrows: several of them where each authority is followed by itself.
 - `lean`: Kopf's settings, as lean as it goes: nothing is kept of any object, on it or in memory.
 - `wakes`: What is looked at when something changes.
 """

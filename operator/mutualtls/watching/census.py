@@ -39,6 +39,8 @@ class Counted:
     """Lists uid and version of what is known, by key; 0 where no version is kept."""
     note: Callable[[str, dict[str, Any]], None]
     """Takes in what Kopf missed: the type of an event and its object, of one that is gone with name and uid alone."""
+    fields: tuple[str, ...] = ("",)
+    """Selectors by fields of what Kopf tells of, each of which is listed."""
 
 
 class Census:
@@ -83,10 +85,27 @@ class Census:
         before = dict(kind.known())
         listed: dict[ObjectKey, tuple[str, int]] = {}
         is_complete = True
-        listing = self._api.listing(kind.path)
+        for fields in kind.fields:
+            found, is_whole = await self._list(kind, fields)
+            listed |= found
+            is_complete = is_complete and is_whole
+        known = kind.known()
+        for key in before.keys() - listed.keys() if is_complete else ():
+            if known.get(key) == before[key]:  # else it may have moved, from a list that followed to one before
+                kind.note("DELETED", {"metadata": _metadata(key, before[key][0])})
+        missing = [key for key in await self._missing(kind, listed) if await self._is_taken_in(kind, key)]
+        was_missed = kind.resource in self._missed
+        (self._missed.add if missing else self._missed.discard)(kind.resource)
+        return was_missed and bool(missing)
+
+    async def _list(self, kind: Counted, fields: str) -> tuple[dict[ObjectKey, tuple[str, int]], bool]:
+        """List uid and version of what there is, by key, and tell whether that is all."""
+        listed: dict[ObjectKey, tuple[str, int]] = {}
+        is_whole = True
+        listing = self._api.listing(kind.path, fields=fields)
         async for metadata in listing:
             if isinstance(metadata, Unread):
-                is_complete = False
+                is_whole = False
             else:
                 listed[key_of(metadata)] = metadata["uid"], int(metadata["resourceVersion"])
         known = kind.known()
@@ -96,12 +115,7 @@ class Census:
             {key: version for key, (_, version) in listed.items()},
             known=lambda key: known.get(key, _UNKNOWN)[1],
         )
-        for key in before.keys() - listed.keys() if is_complete else ():
-            kind.note("DELETED", {"metadata": _metadata(key, before[key][0])})
-        missing = [key for key in await self._missing(kind, listed) if await self._is_taken_in(kind, key)]
-        was_missed = kind.resource in self._missed
-        (self._missed.add if missing else self._missed.discard)(kind.resource)
-        return was_missed and bool(missing)
+        return listed, is_whole
 
     async def _missing(self, kind: Counted, listed: Mapping[ObjectKey, tuple[str, int]]) -> set[ObjectKey]:
         """Find what is not known as it was listed, after time enough for the watch to tell of it."""

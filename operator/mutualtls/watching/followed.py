@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from mutualtls.core.model import labels
 from mutualtls.core.model.object_key import ObjectKey
+from mutualtls.core.model.scope import METADATA_NAME, SPEC_AUTHORITY
 from mutualtls.kube import paths
 from mutualtls.kube.watch import Followed
 from mutualtls.store.store import Store
@@ -14,22 +15,18 @@ from mutualtls.watching.handlers import Handlers
 from mutualtls.watching.wakes import Wakes
 
 
+def watch_name(resource: str, authority: str) -> str:
+    """Name a watch for people, by its resource and the authority whose objects alone it follows; "": no such one."""
+    return f"{resource} of authority {authority}" if authority and resource != "namespaces" else resource
+
+
 def by_watches(store: Store, wakes: Wakes, *, not_served: Callable[[], None]) -> dict[str, Followed]:
-    """Say what is followed without Kopf: our own Secrets, and the copies of bundles.
+    """Say what is followed without Kopf, by names that begin with the resource: our Secrets, and copies of bundles.
 
     `not_served` is called where the API server has no ClusterTrustBundles.
     """
-    copies, bundles = store.copies, f"{labels.PART}={labels.PART_BUNDLE}"
-    return {
-        "secrets": Followed(
-            path=paths.SECRETS,
-            selector=f"{labels.PART} in ({labels.PART_FILES},{labels.PART_CA},{labels.PART_PASSWORD})",
-            note=store.secrets.note,
-            version=store.secrets.version,
-            note_gone=store.secrets.note_gone,
-            absent=store.secrets.absent,
-            changed=wakes.secret,
-        ),
+    copies, bundles = store.copies, store.scope.by_label(f"{labels.PART}={labels.PART_BUNDLE}")
+    return _secrets(store, wakes) | {
         "configmaps": Followed(
             path=paths.CONFIG_MAPS,
             selector=bundles,
@@ -52,8 +49,33 @@ def by_watches(store: Store, wakes: Wakes, *, not_served: Callable[[], None]) ->
     }
 
 
+def _secrets(store: Store, wakes: Wakes) -> dict[str, Followed]:
+    """Say which Secrets are followed: those of identities and CAs, and with passwords, which are of no authority."""
+    kept, scope = store.secrets, store.scope
+
+    def followed(selector: str, absent: Callable[[Iterable[ObjectKey]], tuple[ObjectKey, ...]]) -> Followed:
+        return Followed(
+            path=paths.SECRETS,
+            selector=selector,
+            note=kept.note,
+            version=kept.version,
+            note_gone=kept.note_gone,
+            absent=absent,
+            changed=wakes.secret,
+        )
+
+    ours = f"{labels.PART_FILES},{labels.PART_CA}"
+    if scope.is_whole:
+        return {"secrets": followed(f"{labels.PART} in ({ours},{labels.PART_PASSWORD})", kept.absent)}
+    return {
+        "secrets": followed(scope.by_label(f"{labels.PART} in ({ours})"), kept.absent_files),
+        "secrets with passwords": followed(f"{labels.PART}={labels.PART_PASSWORD}", kept.absent_passwords),
+    }
+
+
 def by_kopf(store: Store, handlers: Handlers) -> list[Counted]:
     """Say what Kopf tells of."""
+    by_field = store.scope.by_field
     return [
         Counted(
             resource="namespaces",
@@ -65,6 +87,7 @@ def by_kopf(store: Store, handlers: Handlers) -> list[Counted]:
         Counted(
             resource=labels.AUTHORITY_PLURAL,
             path=paths.AUTHORITIES,
+            fields=tuple(by_field(METADATA_NAME).values()),
             path_of=lambda key: paths.authority(key.name),
             known=lambda: {ObjectKey("", name): one for name, one in store.authorities.versions().items()},
             note=handlers.note_authority,
@@ -72,6 +95,7 @@ def by_kopf(store: Store, handlers: Handlers) -> list[Counted]:
         Counted(
             resource=labels.IDENTITY_PLURAL,
             path=paths.IDENTITIES,
+            fields=tuple(by_field(SPEC_AUTHORITY).values()),
             path_of=lambda key: paths.identity(*key),
             known=store.identities.versions,
             note=handlers.note_identity,

@@ -23,21 +23,26 @@ class Handlers:
         self._store = store
         self._wakes = wakes
 
-    def register(self, registry: kopf.OperatorRegistry) -> None:
-        """Register them: Kopf watches what has a handler. Identities are noted by `echoes` before it sees them."""
+    def register(self, registry: kopf.OperatorRegistry, *, is_first: bool) -> None:
+        """Register them with a Kopf: it watches what has a handler, namespaces only the first of several.
+
+        Identities are noted by `echoes` before it sees them.
+        """
         ours = (labels.GROUP, labels.VERSION)
         kopf.on.event(*ours, labels.IDENTITY_PLURAL, registry=registry)(_handler(self.note_identity))
         kopf.on.event(*ours, labels.AUTHORITY_PLURAL, registry=registry)(_handler(self.note_authority))
-        kopf.on.event("v1", "namespaces", registry=registry)(_handler(self.note_namespace))
+        if is_first:
+            kopf.on.event("v1", "namespaces", registry=registry)(_handler(self.note_namespace))
 
     def note_identity(self, event_type: str, body: dict[str, Any]) -> None:
-        """Note an identity, also that it is gone: the next look at it forgets what was kept of it."""
+        """Note an identity, also that it is gone or another operator's: the next look forgets what was kept of it."""
+        metadata = body["metadata"]
+        key = key_of(metadata)
         if event_type == "DELETED":
-            key = key_of(body["metadata"])
-            self._store.drop_identity(key, body["metadata"]["uid"])
-            self._wakes.identity(key)
-        elif (noted := self._store.identities.note(body)) is not None:
-            self._wakes.identity(noted.key)
+            self._store.drop_identity(key, metadata["uid"], metadata.get("resourceVersion"))
+        elif self._store.note_identity(body) is None and key in self._store.identities:
+            return
+        self._wakes.identity(key)
 
     def note_authority(self, event_type: str, body: dict[str, Any]) -> None:
         """Note an authority, also that it is gone: its identities learn that from the next look at it."""

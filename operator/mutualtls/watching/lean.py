@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import kopf
+
+from mutualtls.core.model import labels
 
 
 class _NoDiff(kopf.DiffBaseStorage):
@@ -39,8 +42,11 @@ class _NoProgress(kopf.ProgressStorage):
         return essence
 
 
-def settings() -> kopf.OperatorSettings:
-    """Set Kopf as lean as it goes: watches and dispatch, nothing else (figures in its decision record)."""
+def settings(fields: Mapping[str, str]) -> kopf.OperatorSettings:
+    """Set Kopf as lean as it goes: watches and dispatch, nothing else (figures in its decision record).
+
+    `fields` are selectors by fields, by the plural of a resource of ours; empty where nothing is selected.
+    """
     lean = kopf.OperatorSettings()
     lean.posting.enabled = False
     lean.scanning.disabled = True
@@ -49,5 +55,8 @@ def settings() -> kopf.OperatorSettings:
     lean.persistence.progress_storage = _NoProgress()
     lean.queueing.idle_timeout = 0.05
     lean.watching.initial_streaming = True
+    for plural, selector in fields.items():
+        if selector:
+            lean.watching.field_selectors[labels.GROUP, plural] = selector
     lean.networking.error_backoffs = (1, 1, 2, 3, 5)
     return lean

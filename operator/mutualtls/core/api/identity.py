@@ -141,6 +141,12 @@ def parse(body: dict[str, Any]) -> Identity:
     )
 
 
+def authority_in(body: Mapping[str, Any]) -> str | None:
+    """Tell which authority the spec of an identity names, as the API server selects by it; None: it names none."""
+    spec = body.get("spec")
+    return spec.get("authority") if isinstance(spec, Mapping) else None
+
+
 def parse_metadata(metadata: Mapping[str, Any]) -> tuple[int, str | None, bool]:
     """Read generation, re-issue order and whether it is being deleted: what an identity is to be worked on for."""
     ordered = (metadata.get("annotations") or {}).get(labels.REISSUE)

@@ -101,7 +101,7 @@ def parse(metadata: Mapping[str, Any]) -> SecretMetadata:
         identity_uid=identity_uid,
         identity_name=_short(annotations.get(labels.IDENTITY_NAME), _LONGEST_NAME),
         is_password=passwords.is_password(metadata),
-        authority=(metadata.get("labels") or {}).get(labels.AUTHORITY),
+        authority=authority_in(metadata),
         created=times.from_rfc3339(metadata["creationTimestamp"]),
         owned=owned,
         metadata_hash=_metadata_hash(metadata, owned, identity_uid),
@@ -109,6 +109,12 @@ def parse(metadata: Mapping[str, Any]) -> SecretMetadata:
         manager=managed.others(metadata) if is_readable else f"somebody: it cannot be read, {metadata[UNREADABLE]}",
         held_by=managed.held_by(metadata),
     )
+
+
+def authority_in(metadata: Mapping[str, Any]) -> str | None:
+    """Tell whose files a Secret is said to hold, by our label, which anybody may change."""
+    found: str | None = (metadata.get("labels") or {}).get(labels.AUTHORITY)
+    return found
 
 
 def share_texts(identity: Identity, metadata: SecretMetadata, files: Facts | None) -> None:
