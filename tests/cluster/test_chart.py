@@ -39,9 +39,22 @@ EVERYTHING: dict[str, Any] = {
     "image": IMAGE["image"] | {"digest": f"sha256:{'0' * 64}", "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "registry"}],
     "replicas": 3,
+    "commonLabels": {"example.com/cost": "platform"},
+    "commonAnnotations": {"example.com/owner": "platform"},
     "fullnameOverride": "certificates",
-    "authority": {"name": "internal", "spec": {"leaf": {"duration": "12h"}}},
-    "settings": {"workers": 4, "conflictRetry": "1m30s", "events": "all"},
+    "authority": {"name": "internal", "readers": ["developers"], "spec": {"leaf": {"duration": "12h"}}},
+    "settings": {"workers": 4, "conflictRetry": "1m30s", "events": "all", "authorities": ["internal", "further"]},
+    "networkPolicy": {
+        "enabled": True,
+        "apiServer": {"cidrs": ["10.0.0.1/32"], "ports": [6443]},
+        "metricsFrom": [{"namespaceSelector": {}}],
+    },
+    "podSecurityContext": {"runAsUser": 1000},
+    "securityContext": {"runAsGroup": 1000},
+    "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"}],
+    "extraArgs": ["--verbose"],
+    "extraVolumes": [{"name": "cas", "emptyDir": {}}],
+    "extraVolumeMounts": [{"name": "cas", "mountPath": "/cas"}],
     "log": {"format": "text", "verbose": True},
     "metrics": {"perIdentity": True, "byNamespace": True},
     "serviceAccount": {"name": "signer", "annotations": {"example.com/team": "platform"}},
@@ -53,11 +66,16 @@ EVERYTHING: dict[str, Any] = {
     "tolerations": [{"key": "control-plane", "operator": "Exists"}],
     "affinity": {"nodeAffinity": {}},
     "terminationGracePeriodSeconds": 60,
-    "global": {"of": "the parent"},
+    "global": {
+        "of": "the parent",
+        "imageRegistry": "mirror.example.com",
+        "imagePullSecrets": [{"name": "mirror"}],
+    },
 }
 OURS_ALONE = IMAGE | {
     "authority": {"create": False},
     "rbac": {"create": False, "aggregate": False},
+    "podDisruptionBudget": {"enabled": False},
     "admissionPolicy": {"enabled": False},
     "serviceAccount": {"create": False, "name": "theirs"},
 }
@@ -149,8 +167,9 @@ def test_the_chart_is_of_the_version_of_the_operator() -> None:
 def test_every_setting_can_be_set() -> None:
     """The chart has a value for each setting, of its name in camel case, but for those that the chart decides."""
     schema = json.loads((CHART / "values.schema.json").read_text())
-    groups = {group: schema["properties"][group]["properties"] for group in ("settings", "metrics")}
-    offered = [*groups["settings"], *(f"metrics{name[0].upper()}{name[1:]}" for name in groups["metrics"])]
+    settings, metrics = (schema["properties"][group]["properties"] for group in ("settings", "metrics"))
+    series = [name for name in metrics if name != "podMonitor"]
+    offered = [*settings, *(f"metrics{name[0].upper()}{name[1:]}" for name in series)]
     known = {field.name for field in fields(Settings)} - {"namespace", "health_port"}
 
     assert known == {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name) for name in offered}
@@ -187,10 +206,10 @@ RARE = {
 }
 """What is done after a refused write alone, which tests/interrupted provokes; and what admission asks for."""
 VALUES = [
-    pytest.param(IMAGE, 11, id="least"),
-    pytest.param(EVERYTHING, 11, id="everything"),
+    pytest.param(IMAGE, 12, id="least"),
+    pytest.param(EVERYTHING, 15, id="everything"),
     pytest.param(OURS_ALONE, 1, id="deployment alone"),
-    pytest.param(IMAGE | {"fullnameOverride": "x" * 70}, 11, id="name too long"),
+    pytest.param(IMAGE | {"fullnameOverride": "x" * 70}, 12, id="name too long"),
 ]
 
 
@@ -211,20 +230,58 @@ def test_every_value_reaches_the_pod(helm: Helm) -> None:
     pod = deployment["spec"]["template"]
     container = pod["spec"]["containers"][0]
 
-    assert f"registry.example.com/operator@sha256:{'0' * 64}" == container["image"]
-    assert ["run", "--log-format", "text", "--verbose"] == container["args"]
+    assert f"mirror.example.com/registry.example.com/operator@sha256:{'0' * 64}" == container["image"]
+    assert ["run", "--log-format", "text", "--verbose", "--verbose"] == container["args"]
     assert {
         "MUTUALTLS_NAMESPACE": NAMESPACE,
         "MUTUALTLS_HEALTH_PORT": "8080",
         "MUTUALTLS_WORKERS": "4",
         "MUTUALTLS_CONFLICT_RETRY": "1m30s",
         "MUTUALTLS_EVENTS": "all",
+        "MUTUALTLS_AUTHORITIES": "internal,further",
+        "HTTPS_PROXY": "http://proxy.example.com:3128",
         "MUTUALTLS_METRICS_PER_IDENTITY": "true",
         "MUTUALTLS_METRICS_BY_NAMESPACE": "true",
     } == {variable["name"]: variable["value"] for variable in container["env"] if "value" in variable}
     assert 3 == deployment["spec"]["replicas"]
     assert pod["metadata"]["labels"]["team"] == "platform"
     assert pod["spec"]["serviceAccountName"] == "signer"
+    assert ["registry", "mirror"] == [one["name"] for one in pod["spec"]["imagePullSecrets"]]
+    assert {"runAsNonRoot": True, "runAsUser": 1000}.items() <= pod["spec"]["securityContext"].items()
+    assert {"readOnlyRootFilesystem": True, "runAsGroup": 1000}.items() <= container["securityContext"].items()
+    assert ("/cas", "cas") == (container["volumeMounts"][0]["mountPath"], pod["spec"]["volumes"][0]["name"])
+
+
+def test_every_object_has_the_labels_and_annotations_of_all(helm: Helm) -> None:
+    """The pods, too; those of the chart and of single values stay."""
+    found = helm.rendered(EVERYTHING | {"alerts": {"enabled": True}, "metrics": {"podMonitor": {"enabled": True}}})
+    pods = [one["spec"]["template"] for one in found if one["kind"] == "Deployment"]
+
+    for one in (*found, *pods):
+        metadata = one["metadata"]
+        assert "platform" == metadata["labels"]["example.com/cost"], one["kind"]
+        assert "platform" == metadata["annotations"]["example.com/owner"], one["kind"]
+        assert RELEASE == metadata["labels"]["app.kubernetes.io/instance"]
+    kinds = {one["kind"]: one["metadata"]["annotations"] for one in (*found, *pods) if "kind" in one}
+    assert {"example.com/team", "example.com/owner"} == set(kinds["ServiceAccount"])
+    assert "helm.sh/resource-policy" in kinds["MutualTLSAuthority"]
+
+
+def test_pods_spread_and_drains_wait(helm: Helm) -> None:
+    """By default over nodes, each version by itself; of one replica no drain waits."""
+    by_kind = {one["kind"]: one for one in helm.rendered(IMAGE)}
+    (spread,) = by_kind["Deployment"]["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    selected = by_kind["Deployment"]["spec"]["selector"]
+
+    assert ("kubernetes.io/hostname", "ScheduleAnyway") == (spread["topologyKey"], spread["whenUnsatisfiable"])
+    assert selected == spread["labelSelector"] == by_kind["PodDisruptionBudget"]["spec"]["selector"]
+    assert "PodDisruptionBudget" not in {one["kind"] for one in helm.rendered(IMAGE | {"replicas": 1})}
+    own = {"topologyKey": "zone", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}
+    found = helm.rendered(IMAGE | {"topologySpreadConstraints": [own | {"labelSelector": {"matchLabels": {"a": "b"}}}]})
+    (spread,) = next(one for one in found if one["kind"] == "Deployment")["spec"]["template"]["spec"][
+        "topologySpreadConstraints"
+    ]
+    assert {"matchLabels": {"a": "b"}} == spread["labelSelector"]
 
 
 WRONG = [
@@ -363,15 +420,15 @@ def test_the_release_before_ends_before_this_one_begins(release: Helm, empty_clu
         found = empty_cluster.kubectl("get", "deployment", NAME, "--namespace", NAMESPACE, "--output=json")
         return dict(json.loads(found)["spec"]["strategy"])
 
-    at_once, two = {"type": "Recreate"}, IMAGE | {"replicas": 2}
-    assert at_once == strategy(IMAGE)
+    at_once, one, two = {"type": "Recreate"}, IMAGE | {"replicas": 1}, IMAGE | {"replicas": 2}
+    assert at_once == strategy(one)
     container = {"name": "operator", "env": [{"$patch": "delete", "name": "POD_NAME"}]}
     without = json.dumps({"spec": {"template": {"spec": {"containers": [container]}}}})
     empty_cluster.kubectl("patch", "deployment", NAME, "--namespace", NAMESPACE, f"--patch={without}")
     assert at_once == strategy(two)
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     assert rolling == strategy(two)
-    assert at_once == strategy(IMAGE)
+    assert at_once == strategy(one)
 
 
 def test_what_the_notes_say_can_be_done(served: World, release: Helm) -> None:

@@ -71,7 +71,8 @@ def test_statuses_that_are_refused_are_told(field: Field) -> None:
         for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
             field.cluster.kubectl("delete", kind, "statuses")
 
-    assert 'mutualtls_rejected_writes_total{code="422",resource="mutualtlsidentities/status"}' in metrics
+    rejected = 'mutualtls_rejected_writes_total{cause="policy",code="422",resource="mutualtlsidentities/status"}'
+    assert rejected in metrics
     assert field.operator.logged("nobody is to know")
     field.victim.wait_ready("unheard")
     field.wait_code("/readyz", 200)

@@ -8,6 +8,7 @@ import msgspec
 
 from mutualtls.core.api import identity
 from mutualtls.core.api.authority_status import AuthorityStatus, NextStatus
+from mutualtls.core.api.refusals import Cause
 from mutualtls.core.api.status import Condition
 from mutualtls.core.bundles import publish
 from mutualtls.core.bundles.publish import Published
@@ -47,7 +48,7 @@ def test_what_a_rotation_waits_for_and_what_it_does_not_is_counted() -> None:
 def test_what_is_refused_left_alone_and_left_behind_is_counted() -> None:
     """Metrics count by namespace or authority, so that an alert says whose trouble it is."""
     store, trouble = with_authority(AuthorityStatus()), Trouble()
-    trouble.count("secrets", 403)
+    trouble.count("secrets", 403, Cause.POLICY)
     store.identities.note(identity_body() | {"status": {"conditions": [_not_writable()]}})
     store.identities.note(identity_body("billing"))
     store.copies.refused["default", "shop"] = "exceeded quota"
@@ -57,7 +58,7 @@ def test_what_is_refused_left_alone_and_left_behind_is_counted() -> None:
     told = samples(store=store, trouble=trouble, left_alone=lambda: {"another": "elsewhere"})
 
     expected = {
-        "rejected_writes_total code=403 resource=secrets": 1,
+        "rejected_writes_total cause=policy code=403 resource=secrets": 1,
         "secrets_not_writable namespace=shop": 1,
         f"bundle_copies_not_writable {OF_DEFAULT}": 1,
         "authority_served_elsewhere authority=another served_by=elsewhere": 1,

@@ -13,6 +13,7 @@ from mutualtls.authorities.outlook import Outlook
 from mutualtls.core import times
 from mutualtls.core.api import authority_status
 from mutualtls.core.api.authority_status import CAStatus, NextStatus
+from mutualtls.core.api.refusals import Cause
 from mutualtls.core.api.states import CAId, Role, State
 from mutualtls.core.bundles import publish
 from mutualtls.core.bundles.publish import Published
@@ -183,7 +184,7 @@ def _rotated(of: Parts) -> None:
 
 def _refused_write(of: Parts) -> None:
     trouble = Trouble()
-    trouble.count("secrets", 403)
+    trouble.count("secrets", 403, Cause.QUOTA)
     of.given["trouble"] = trouble
 
 
@@ -263,7 +264,7 @@ MOVES: list[tuple[Callable[[Parts], None], dict[str, float]]] = [
     (_issued, {f"refusals_total {OF} reason=NotPermitted": 1}),
     (_issued, {"secrets_mended_total reason=SecretMissing": 1}),
     (_rotated, {f"rotations_total {OF} result=done": 1}),
-    (_refused_write, {"rejected_writes_total code=403 resource=secrets": 1}),
+    (_refused_write, {"rejected_writes_total cause=quota code=403 resource=secrets": 1}),
     (_reconciled, {"reconcile_total kind=identity result=bug": 1}),
     (_asked, {"api_requests_total code=201 resource=secrets verb=create": 1}),
     (_asked, {"api_requests_total code=<error> resource=mutualtlsidentities/status verb=patch": 1}),

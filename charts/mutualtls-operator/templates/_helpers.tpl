@@ -18,7 +18,9 @@
 {{- end }}
 
 {{- define "mutualtls.image" -}}
-{{- $repository := required "image.repository: there is no default: name the repository of your image" .Values.image.repository }}
+{{- $named := required "image.repository: there is no default: name the repository of your image" .Values.image.repository }}
+{{- $registry := dig "imageRegistry" "" (.Values.global | default dict) | trimSuffix "/" }}
+{{- $repository := empty $registry | not | ternary (printf "%s/%s" $registry $named) $named }}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" $repository .Values.image.digest }}
 {{- else }}
@@ -46,4 +48,15 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Annotations of every object; nothing where there are none. */}}
+{{- define "mutualtls.annotations" -}}
+{{- with .Values.commonAnnotations -}}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}

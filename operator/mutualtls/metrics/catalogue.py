@@ -129,7 +129,7 @@ _COUNTERS = (
     ("secrets_mended_total", "reason", "Secrets that somebody else had changed or deleted and that were repaired."),
     ("throttled_total", "", "Changes that were delayed because more were requested than are made at once."),
     ("rotations_total", "authority result", "Root rotations that ended, and gates that were forced."),
-    ("rejected_writes_total", "resource code", "Writes that the API server rejected, except conflicts."),
+    ("rejected_writes_total", "resource code cause", "Writes that the API server rejected, except conflicts."),
     ("leader_transitions_total", "", "How often the Lease went from one operator to another."),
     ("reconcile_total", "kind result", "Reconciliations, by how they ended."),
     ("api_requests_total", "verb resource code", "Requests to the API server, by the code of the answer."),

@@ -139,16 +139,16 @@ class Metrics:
         of = self._sources
         page.put("throttled_total", of.shares.delayed)
         page.put("resource_version_rollbacks_total", of.versions.returns)
-        by_two: dict[str, Counter[tuple[str, str]]] = {
-            "certificates_issued_total": of.tally.issued,
-            "refusals_total": self._with_zeros(of.tally.refused, REFUSALS),
-            "rotations_total": self._with_zeros(of.rotations, RESULTS),
-            "rejected_writes_total": of.trouble.refused,
-            "reconcile_total": of.reconciles,
+        by_several: dict[str, Iterable[tuple[tuple[str, ...], int]]] = {
+            "certificates_issued_total": of.tally.issued.items(),
+            "refusals_total": self._with_zeros(of.tally.refused, REFUSALS).items(),
+            "rotations_total": self._with_zeros(of.rotations, RESULTS).items(),
+            "rejected_writes_total": of.trouble.refused.items(),
+            "reconcile_total": of.reconciles.items(),
         }
-        for name, pairs in by_two.items():
-            for (first, second), number in sorted(pairs.items()):
-                page.put(name, number, first, second)
+        for name, counted in by_several.items():
+            for values, number in sorted(counted):
+                page.put(name, number, *values)
         by_one: dict[str, Counter[str]] = {
             "secrets_mended_total": of.tally.mended,
             "census_missed_total": of.missed,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from mutualtls.authorities.offers import Offers
 from mutualtls.authorities.reconciler import AuthorityReconciler
+from mutualtls.core.api.refusals import Cause
 from mutualtls.core.ca.restored import Remembered
 from mutualtls.core.model import labels
 from mutualtls.core.model.scope import SPEC_AUTHORITY
@@ -252,9 +253,9 @@ class _Operator:
             self.is_outlived, self.remembered = True, self._authorities.remembered()
         self._stop.set()
 
-    def _count_refused(self, method: str, path: str, code: int) -> None:
+    def _count_refused(self, method: str, path: str, code: int, cause: Cause) -> None:
         _, resource = asked(method, path)
-        self._trouble.count(resource, code)
+        self._trouble.count(resource, code, cause)
 
     def _deaf(self, why: str) -> None:
         logger.error("a watch is stalled", extra={"why": why})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
+from mutualtls.core.api.refusals import Cause
 from mutualtls.core.model.object_key import ObjectKey
 
 _LEAST_BETWEEN = timedelta(minutes=5)
@@ -19,14 +20,14 @@ class Trouble:
     """The requests of one operator that were not taken. Keys are those of identities and authorities."""
 
     def __init__(self) -> None:
-        self.refused: Counter[tuple[str, str]] = Counter()
-        """How many writes were not taken, by resource and code."""
+        self.refused: Counter[tuple[str, str, str]] = Counter()
+        """How many writes were not taken, by resource, code and cause."""
         self._told: dict[ObjectKey, datetime] = {}
         self._in_a_row: Counter[str] = Counter()
 
-    def count(self, resource: str, code: int) -> None:
+    def count(self, resource: str, code: int, cause: Cause) -> None:
         """Count a write that was not taken."""
-        self.refused[resource, str(code)] += 1
+        self.refused[resource, str(code), cause] += 1
 
     def may_tell(self, key: ObjectKey, now: datetime) -> bool:
         """Tell whether it is long enough ago that trouble with an object was told."""

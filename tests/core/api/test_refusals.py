@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mutualtls.core.api import refusals
 from mutualtls.core.api.algorithms import Encoding
+from mutualtls.core.api.refusals import Cause
 from mutualtls.core.api.status import Condition
 from mutualtls.core.errors import (
     AlreadyExistsError,
@@ -251,12 +252,46 @@ def test_trouble_is_forgotten() -> None:
 
 
 def test_refused_writes_are_counted() -> None:
-    """The metric counts by resource and code."""
+    """The metric counts by resource, code and cause."""
     trouble = Trouble()
     for _ in range(2):
-        trouble.count("secrets", 403)
+        trouble.count("secrets", 403, Cause.QUOTA)
 
-    assert Counter({("secrets", "403"): 2}) == trouble.refused
+    assert Counter({("secrets", "403", "quota"): 2}) == trouble.refused
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "expected"),
+    [
+        pytest.param(
+            403,
+            'secrets is forbidden: User "op" cannot create resource "secrets" in API group "" in the namespace "shop"',
+            Cause.RIGHTS,
+            id="a right that was taken away",
+        ),
+        pytest.param(401, "Unauthorized", Cause.RIGHTS, id="an account that is not known"),
+        pytest.param(
+            403,
+            'secrets "orders-mtls" is forbidden: exceeded quota: none, requested: secrets=1, used: secrets=0',
+            Cause.QUOTA,
+            id="a quota",
+        ),
+        pytest.param(
+            422,
+            "secrets \"orders\" is forbidden: ValidatingAdmissionPolicy 'keys' with binding 'all' denied request: no",
+            Cause.POLICY,
+            id="an admission policy",
+        ),
+        pytest.param(
+            400, 'admission webhook "v.example.com" denied the request: no', Cause.POLICY, id="an admission webhook"
+        ),
+        pytest.param(422, "Secret is invalid: data: Forbidden: field is immutable", Cause.OTHER, id="anything else"),
+        pytest.param(500, "", Cause.OTHER, id="nothing said"),
+    ],
+)
+def test_a_quota_is_told_from_a_right_that_is_lacking(code: int, message: str, expected: Cause) -> None:
+    """By the API server's words: the code of several is 403."""
+    assert expected == refusals.cause({"message": message, "code": code}, code)
 
 
 @pytest.mark.parametrize(

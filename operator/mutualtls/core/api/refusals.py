@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -32,6 +33,34 @@ _KINDS = {
     "mutualtlsidentities": "identity",
     "mutualtlsauthorities": "authority",
 }
+
+
+class Cause(StrEnum):
+    """Why a write was refused, as far as that is told: an alert about rights is not one about a quota."""
+
+    RIGHTS = "rights"
+    """The account lacks a right, or is not known."""
+    QUOTA = "quota"
+    """A ResourceQuota of the namespace is used up."""
+    POLICY = "policy"
+    """An admission policy or webhook refused it."""
+    OTHER = "other"
+
+
+_UNAUTHENTICATED = 401
+_OF_QUOTA = " is forbidden: exceeded quota: "
+_OF_POLICIES = re.compile(r"(admission webhook \"|AdmissionPolicy ').{0,300}denied", re.DOTALL)
+_OF_RIGHTS = re.compile(r' is forbidden: User "[^"]*" cannot ')
+
+
+def cause(answer: Mapping[str, Any], code: int) -> Cause:
+    """Tell why a write was refused, by the words of the API server: quotas, policies and rights share the code 403."""
+    message = str(answer.get("message") or "")
+    if code == _UNAUTHENTICATED or _OF_RIGHTS.search(message):
+        return Cause.RIGHTS
+    if _OF_QUOTA in message:
+        return Cause.QUOTA
+    return Cause.POLICY if _OF_POLICIES.search(message) else Cause.OTHER
 
 
 def said(answer: Mapping[str, Any], sent: Mapping[str, Any] | None, *, withheld: Iterable[bytes] = ()) -> str:
