@@ -76,7 +76,7 @@ OURS_ALONE = IMAGE | {
     "authority": {"create": False},
     "rbac": {"create": False, "aggregate": False},
     "podDisruptionBudget": {"enabled": False},
-    "admissionPolicy": {"enabled": False},
+    "admissionPolicy": {"enabled": False, "account": False, "state": False},
     "serviceAccount": {"create": False, "name": "theirs"},
 }
 
@@ -206,10 +206,10 @@ RARE = {
 }
 """What is done after a refused write alone, which tests/interrupted provokes; and what admission asks for."""
 VALUES = [
-    pytest.param(IMAGE, 12, id="least"),
-    pytest.param(EVERYTHING, 15, id="everything"),
+    pytest.param(IMAGE, 16, id="least"),
+    pytest.param(EVERYTHING, 19, id="everything"),
     pytest.param(OURS_ALONE, 1, id="deployment alone"),
-    pytest.param(IMAGE | {"fullnameOverride": "x" * 70}, 12, id="name too long"),
+    pytest.param(IMAGE | {"fullnameOverride": "x" * 70}, 16, id="name too long"),
 ]
 
 
@@ -379,6 +379,107 @@ def _asked(cluster: Cluster) -> set[tuple[str, str, str]]:
         for entry in chart.audited(cluster)
         if (of := entry.get("objectRef"))
     }
+
+
+def _object(kind: str, name: str, *, of: str = "", **more: Any) -> dict[str, Any]:
+    """Write a Secret or a ConfigMap of ours, by the part that its label tells, or of somebody."""
+    labels = {"mutualtls.dev/part": of} if of else {}
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "labels": labels}} | more
+
+
+def test_its_account_writes_nothing_of_others(served: World, release: Helm) -> None:
+    """By its own token: what it may do by RBAC is refused but for what is its own, until the policy is switched off."""
+    cluster, there = served.cluster, ("--namespace", served.namespace)
+    theirs = {kind: _object(kind, "theirs", data={}) for kind in ("Secret", "ConfigMap")}
+    for body in theirs.values():
+        cluster.kubectl(*there, "apply", "--filename", "-", stdin=yaml.safe_dump(body))
+
+    def tried(*arguments: str, body: dict[str, Any] | None = None, where: tuple[str, ...] = there) -> str:
+        account = ("--kubeconfig", str(cluster.kubeconfig("operator")), *where)
+        return cluster.kubectl(*account, *arguments, stdin=yaml.safe_dump(body) if body else None, check=False)
+
+    create, home = ("create", "--filename", "-"), ("--namespace", NAMESPACE)
+    wait_until(lambda: "may write only" in tried(*create, body=_object("Secret", "new")), "the policy is in force")
+    only = "the operator may write only"
+    files = _object("Secret", "opaque", of="files")
+    for body in (*(_object("Secret", "ca", of=part) for part in ("ca", "password")), _object("ConfigMap", "new")):
+        assert only in tried(*create, body=body)
+    assert f"{only} Secrets of type kubernetes.io/tls" in tried(*create, body=files)
+    for kind in ("secret", "configmap"):
+        assert only in tried("label", kind, "theirs", "mutualtls.dev/part=files")
+        assert only in tried("annotate", kind, "theirs", "mutualtls.dev/identity-uid=1")
+        assert only in tried("delete", kind, "theirs")
+    assert only in tried(*create, body=_object("Secret", "new"), where=home)
+
+    assert "created" in tried(*create, body=_object("Secret", "ca", of="ca"), where=home)
+    assert "deleted" in tried("delete", "secret", "ca", where=home)
+    served.apply("orders")
+    served.wait_ready("orders")
+    served.kubectl("label", "secret", "orders-mtls", "mutualtls.dev/part-")
+    wait_until(lambda: "mutualtls.dev/part" in served.secret("orders-mtls")["metadata"]["labels"], "it is mended")
+    release.run("upgrade", RELEASE, str(CHART), values=IMAGE | {"admissionPolicy": {"account": False}})
+    wait_until(lambda: "deleted" in tried("delete", "secret", "theirs"), "RBAC alone decides")
+
+
+RESTORER = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: restorer}
+rules:
+  - apiGroups: [mutualtls.dev]
+    resources: [mutualtlsauthorities]
+    verbs: [restore]
+"""
+
+
+def test_nobody_else_writes_its_state(served: World) -> None:
+    """Rights on Secrets do not suffice, the verb `restore` does. What changes nothing passes, and other Secrets do."""
+    cluster, home = served.cluster, ("--namespace", NAMESPACE)
+    cluster.kubectl("wait", "--for=condition=Ready", "mtlsca/default", "--timeout=60s")
+    cluster.kubectl(*home, "create", "rolebinding", "dev", "--clusterrole=admin", "--user=dev")
+
+    def tried(*arguments: str, body: dict[str, Any] | None = None) -> str:
+        stdin = yaml.safe_dump(body) if body else None
+        return cluster.kubectl(*home, "--as=dev", *arguments, stdin=stdin, check=False)
+
+    create, root, ledger = ("create", "--filename", "-"), "mutualtls-ca.default.root.1", "mutualtls-ledger.default"
+    taken = _object("Secret", "mutualtls-ca.default.root.9")
+    wait_until(lambda: "may not write CA keys" in tried("delete", "secret", root, "--dry-run=server"), "it is in force")
+    refused = "dev may not write CA keys and ledgers: it takes the verb restore on mutualtlsauthorities"
+    for what in (("secret", root), ("configmap", ledger), ("configmap", f"{ledger}.spec")):
+        assert refused in tried("delete", *what)
+        assert refused in tried("label", *what, "mutualtls.dev/part-")
+        assert refused in tried("annotate", "--overwrite", *what, "mutualtls.dev/step=1")
+        assert "patched" in tried("patch", *what, "--type=merge", '--patch={"metadata":{"ownerReferences":[]}}')
+    assert refused in tried("patch", "configmap", ledger, "--type=merge", '--patch={"data":{"x":"y"}}')
+    assert refused in tried(*create, body=taken)
+    assert refused in tried(*create, body=_object("Secret", "other", of="ca"))
+    assert "created" in tried(*create, body=_object("Secret", "other"))
+    assert "deleted" in tried("delete", "secret", "other")
+
+    cluster.kubectl("create", "--filename", "-", stdin=RESTORER)
+    cluster.kubectl("create", "clusterrolebinding", "restorer", "--clusterrole=restorer", "--user=dev")
+    wait_until(lambda: "created" in tried(*create, body=taken), "the verb suffices")
+    assert "deleted" in tried("delete", "secret", taken["metadata"]["name"])
+
+
+def test_a_namespace_goes_with_the_state_in_it(release: Helm, empty_cluster: Cluster) -> None:
+    """Kubernetes' own controllers may delete it. A second release stands beside the first one."""
+    second, beside = ("--namespace", "second"), replace(release, namespace="second")
+    values = IMAGE | {"authority": {"create": False}}
+    beside.run("install", "second", str(CHART), "--create-namespace", "--skip-crds", values=values)
+    state = (
+        _object("Secret", "mutualtls-ca.x.root.1", of="ca"),
+        _object("ConfigMap", "mutualtls-ledger.x", of="ledger"),
+    )
+    for body in state:
+        empty_cluster.kubectl(*second, "create", "--filename", "-", stdin=yaml.safe_dump(body))
+    empty_cluster.kubectl(*second, "create", "rolebinding", "owner", "--clusterrole=admin", "--user=owner")
+    told = ("--as=owner", "delete", "secret", "mutualtls-ca.x.root.1", "--dry-run=server")
+    wait_until(lambda: "may not write" in empty_cluster.kubectl(*second, *told, check=False), "it is in force")
+    empty_cluster.kubectl("delete", "namespace", "second", "--timeout=60s")
+    roles = ("clusterrole", "clusterrolebinding", "validatingadmissionpolicy", "validatingadmissionpolicybinding")
+    empty_cluster.kubectl("delete", ",".join(roles), "--selector=app.kubernetes.io/instance=second")
 
 
 def test_roles_of_people_take_identities_in(release: Helm, empty_cluster: Cluster) -> None:

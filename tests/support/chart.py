@@ -34,12 +34,13 @@ class Helm:
 
     home: Path
     kubeconfig: Path | None = None
+    namespace: str = NAMESPACE
 
     def run(self, *arguments: str, values: dict[str, Any] | None = None, check: bool = True) -> str:
         """Run it and return what it printed; what it complained, too, where it need not succeed."""
         command = [str(programs.helm()), *arguments]
         if self.kubeconfig is not None:
-            command += ["--kubeconfig", str(self.kubeconfig), "--namespace", NAMESPACE]
+            command += ["--kubeconfig", str(self.kubeconfig), "--namespace", self.namespace]
         if values is not None:
             command += ["--values", "-"]
         homes = {f"HELM_{kind}_HOME": str(self.home / kind) for kind in ("CACHE", "CONFIG", "DATA")}
