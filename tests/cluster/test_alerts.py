@@ -1,7 +1,8 @@
-"""The alerts of the chart, judged by promtool: each fires for what it is about, and nothing fires while all is well."""
+"""Alerts and dashboard of the chart, judged by promtool: each alert fires for what it is about, each query can be read."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -181,6 +182,23 @@ def test_an_alert_can_be_changed_or_left_out(helm: Helm) -> None:
     wrong = IMAGE | {"alerts": {"enabled": True, "overrides": {"NoLeader": {}}}}
     said = helm.run("template", "x", str(CHART), values=wrong, check=False)
     assert "alerts.overrides.NoLeader: there is no alert of that name" in said
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are(helm: Helm, tmp_path: Path) -> None:
+    """Prometheus reads each of its queries, and the catalogue or the process has each metric."""
+    values = IMAGE | {"dashboard": {"enabled": True, "labels": {"find": "me"}}}
+    (config_map,) = [one for one in helm.rendered(values) if one["kind"] == "ConfigMap"]
+    dashboard = json.loads(config_map["data"]["mutualtls-operator.json"])
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked = {name for query in queries for name in re.findall(rf"\b{PREFIX}(\w+)", query)}
+    read = [query.replace("$__rate_interval", "5m") for query in queries]
+    rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(read)]
+    (tmp_path / "queries.yaml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    _promtool("check", "rules", "queries.yaml", cwd=tmp_path)
+
+    assert "me" == config_map["metadata"]["labels"]["find"]
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in asked} <= set(CATALOGUE)
+    assert len(dashboard["panels"]) == len({panel["title"] for panel in dashboard["panels"]})
 
 
 @pytest.mark.parametrize("name", ALERTS)
