@@ -1,4 +1,4 @@
-"""Alerts and dashboard of the chart, judged by promtool: each alert fires for what it is about, each query can be read."""
+"""Alerts and dashboard of the chart, judged by promtool: each alert fires for what it is about, queries can be read."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ OURS_ALONE = IMAGE | {
     "authority": {"create": False},
     "rbac": {"create": False, "aggregate": False},
     "podDisruptionBudget": {"enabled": False},
-    "admissionPolicy": {"enabled": False, "account": False, "state": False},
+    "admissionPolicy": {"enabled": False, "account": False, "state": False, "statuses": False},
     "serviceAccount": {"create": False, "name": "theirs"},
 }
 
@@ -203,13 +203,15 @@ def test_it_passes_the_linter(helm: Helm, values: dict[str, Any]) -> None:
 RARE = {
     ("mutualtls.dev", "mutualtlsidentities", "get"),
     ("certificates.k8s.io", "signers", "attest"),
+    ("mutualtls.dev", "mutualtlsidentities", "report"),
+    ("mutualtls.dev", "mutualtlsauthorities", "report"),
 }
 """What is done after a refused write alone, which tests/interrupted provokes; and what admission asks for."""
 VALUES = [
-    pytest.param(IMAGE, 16, id="least"),
-    pytest.param(EVERYTHING, 19, id="everything"),
+    pytest.param(IMAGE, 18, id="least"),
+    pytest.param(EVERYTHING, 21, id="everything"),
     pytest.param(OURS_ALONE, 1, id="deployment alone"),
-    pytest.param(IMAGE | {"fullnameOverride": "x" * 70}, 16, id="name too long"),
+    pytest.param(IMAGE | {"fullnameOverride": "x" * 70}, 18, id="name too long"),
 ]
 
 
@@ -461,6 +463,41 @@ def test_nobody_else_writes_its_state(served: World) -> None:
     cluster.kubectl("create", "clusterrolebinding", "restorer", "--clusterrole=restorer", "--user=dev")
     wait_until(lambda: "created" in tried(*create, body=taken), "the verb suffices")
     assert "deleted" in tried("delete", "secret", taken["metadata"]["name"])
+
+
+REPORTER = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: reporter}
+rules:
+  - apiGroups: [mutualtls.dev]
+    resources: [mutualtlsidentities, mutualtlsidentities/status]
+    verbs: [get, patch]
+"""
+
+
+def test_nobody_else_writes_statuses(served: World, helm: Helm) -> None:
+    """The right on a status does not suffice; the account of another release has the verb, too."""
+    cluster = served.cluster
+    served.apply("orders")
+    served.wait_ready("orders")
+    cluster.kubectl("create", "--filename", "-", stdin=REPORTER)
+    cluster.kubectl("create", "clusterrolebinding", "reporter", "--clusterrole=reporter", "--user=reporter")
+    (role,) = [one for one in helm.rendered(IMAGE) if one["kind"] == "ClusterRole" and one["metadata"]["name"] == NAME]
+    (report,) = [rule for rule in role["rules"] if rule["verbs"] == ["report"]]
+
+    def tried() -> str:
+        patch = ("--subresource=status", "--type=merge", '--patch={"status":{"bundle":"x"}}')
+        return served.kubectl("--as=reporter", "patch", "mtls", "orders", *patch, "--dry-run=server", check=False)
+
+    refused = "reporter may not write statuses: it takes the verb report on mutualtlsidentities"
+    wait_until(lambda: refused in tried(), "it is in force")
+    cluster.kubectl("patch", "clusterrole", "reporter", "--type=json", f"--patch={_added_rule(report)}")
+    wait_until(lambda: "patched" in tried(), "the verb suffices")
+
+
+def _added_rule(rule: dict[str, Any]) -> str:
+    return json.dumps([{"op": "add", "path": "/rules/-", "value": rule}])
 
 
 def test_a_namespace_goes_with_the_state_in_it(release: Helm, empty_cluster: Cluster) -> None:
