@@ -1,4 +1,4 @@
-"""With which token requests are sent."""
+"""Where the API server is, and with which token requests are sent."""
 
 from __future__ import annotations
 
@@ -58,3 +58,18 @@ def test_a_token_that_is_not_known_any_more_is_read_from_its_file_again(tmp_path
 
     asyncio.run(ask())
     assert ["Bearer old", "Bearer new"] == shown
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        pytest.param({"HOST": "10.0.0.1", "PORT": "443"}, "https://10.0.0.1:443", id="an IPv4 address"),
+        pytest.param({"HOST": "fd00::1", "PORT": "6443"}, "https://[fd00::1]:6443", id="an IPv6 address"),
+        pytest.param({}, None, id="no container of a pod"),
+    ],
+)
+def test_the_api_server_is_found_without_dns(environment: dict[str, str], expected: str | None) -> None:
+    """By what kubelet tells every container: the DNS of the cluster may be down, or wait for a certificate of ours."""
+    told = {f"KUBERNETES_SERVICE_{name}": value for name, value in environment.items()}
+
+    assert expected == session.server_in_cluster(told)

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -56,12 +57,22 @@ def connect(*, connections: int) -> Connection:
     middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = (fresh_token(token),) if token is not None else ()
     if info is None or not info.server:
         raise LoginError("no cluster to connect to: pass --kubeconfig FILE or set KUBECONFIG")
+    server = (server_in_cluster(os.environ) if _TOKEN.exists() else None) or info.server
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=connections, ssl=info.as_ssl_context(), keepalive_timeout=60),
         headers={"User-Agent": "mutualtls-operator", **info.as_http_headers()},
         middlewares=middlewares,
     )
-    return Connection(server=info.server, session=session)
+    return Connection(server=server, session=session)
+
+
+def server_in_cluster(environment: Mapping[str, str]) -> str | None:
+    """Find the API server as kubelet tells every container, by its address, as client-go does; None where it does not.
+
+    So that the operator works while the DNS of the cluster does not.
+    """
+    host, port = (environment.get(f"KUBERNETES_SERVICE_{name}") for name in ("HOST", "PORT"))
+    return f"https://{f'[{host}]' if ':' in host else host}:{port}" if host and port else None
 
 
 def _login_by_kubeconfig(settings: Any) -> Any:
