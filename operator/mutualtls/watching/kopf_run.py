@@ -15,6 +15,10 @@ from mutualtls.watching import echoes, lean
 from mutualtls.watching.echoes import Filter
 from mutualtls.watching.handlers import Handlers
 
+_IDENTITY = "mutualtls-operator"
+"""Among peers of Kopf, of which there are none. Kopf would make one up from the user's name, which many a uid of a
+container has not, and end."""
+
 
 async def run(
     scope: Scope, handlers: Handlers, connection: Connection, through: Callable[[str], Filter], *, stop: asyncio.Event
@@ -56,7 +60,12 @@ async def _run(
 
     try:
         await kopf.operator(
-            registry=registry, settings=lean.settings(fields), clusterwide=True, standalone=True, stop_flag=stop
+            registry=registry,
+            settings=lean.settings(fields),
+            identity=_IDENTITY,  # type: ignore[arg-type] # a NewType that Kopf does not export
+            clusterwide=True,
+            standalone=True,
+            stop_flag=stop,
         )
     finally:
         stop.set()
