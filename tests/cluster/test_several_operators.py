@@ -32,8 +32,8 @@ from support.world import WRITES, World
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "several-operators"
 FINANCE, PLATFORM = (yaml.safe_load((EXAMPLE / f"{name}.values.yaml").read_text()) for name in ("finance", "platform"))
-NAMED, REST = ("payments", "ledgers"), ("default",)
-"""Authorities of each."""
+NAMED = ("payments", "ledgers")
+"""Authorities of finance."""
 FINANCE_NAMESPACE = "finance-pki"
 PROMPT = {"MUTUALTLS_FIRST_RETRY": "1s", "MUTUALTLS_LAST_RETRY": "1s", "MUTUALTLS_RELIST": "3s"}
 LONG_S = 600.0
